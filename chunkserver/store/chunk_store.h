@@ -1,0 +1,160 @@
+// ChunkStore keeps the chunks of one target: slab files with size classes and a RocksDB index, laid
+// out as in docs/formats/chunk_store.md. Thread-safe. Knows nothing of replicas or networks.
+//
+// A chunk has at most one committed and at most one pending version. Stage() makes a change pending;
+// Commit() makes it the committed one; Discard() forgets it. The committed version stays readable
+// while another is pending.
+//
+// Durability: what Stage/Commit/Discard acknowledged was handed to the operating system and survives
+// kill -9. It survives a power cut after the next Barrier(), which runs at least every
+// `barrier_every`. After a power cut a chunk has an old or its new content, never a mix, never an
+// unreadable one (DESIGN.md section 6).
+#pragma once
+
+#include <absl/functional/function_ref.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+#include <absl/types/span.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/ids.h"
+#include "common/units.h"
+
+namespace penstock::chunkserver {
+
+struct ChunkStoreOptions {
+  std::string dir;                               // the target's directory, on one disk
+  std::string cluster_id;                        // must equal the identity file's
+  uint64_t slab_bytes = 256 * kMiB;              // of one slab file, preallocated sparsely
+  uint64_t reserve_bytes = 1 * kGiB;             // writes fail with ENOSPC below this much free space
+  uint32_t max_chunk_bytes = 64 * kMiB;          // larger writes are refused
+  absl::Duration barrier_every = absl::Seconds(1);
+  uint64_t index_cache_bytes = 64 * kMiB;        // RocksDB block cache
+};
+
+// Who made a write. A member keeps the last few with the chunk and recognises a repeat.
+struct WriteStamp {
+  SessionId session;
+  uint32_t channel = 0;
+  uint64_t sequence = 0;
+  friend bool operator==(const WriteStamp&, const WriteStamp&) = default;
+};
+struct ChannelRecord {
+  WriteStamp stamp;
+  ChunkVersion version;  // that the write produced
+};
+
+enum class ChangeKind : uint8_t { kWrite = 1, kTruncate = 2, kZero = 3, kDelete = 4, kReplace = 5 };
+
+// One change of one chunk, as in proto/chunk.proto's ChunkWrite.
+struct ChunkChange {
+  ChangeKind kind = ChangeKind::kWrite;
+  uint32_t offset = 0;              // kWrite, kZero; new length for kTruncate
+  uint32_t length = 0;              // kZero
+  absl::Span<const char> data;      // kWrite, kReplace
+  uint32_t crc32c = 0;              // of data; checked before anything is changed (DATA_LOSS)
+  WriteStamp stamp;
+};
+
+// What the index knows of one chunk.
+struct ChunkInfo {
+  ChunkVersion committed;           // not valid: absent (never written, or deleted)
+  uint32_t logical_length = 0;      // of the committed version
+  uint32_t stored_length = 0;
+  std::optional<ChunkVersion> pending;
+  ChangeKind pending_kind = ChangeKind::kWrite;
+  bool pending_deletes = false;
+  std::vector<ChannelRecord> channels;  // newest last, at most 8; those of the pending one included
+  bool quarantined = false;         // its bytes failed their checksum: never served, not absent
+  bool exists() const { return committed.valid(); }
+};
+
+struct ReadResult {
+  ChunkVersion version;
+  uint32_t logical_length = 0;
+  uint32_t length = 0;              // bytes read; short at the chunk's end
+  uint32_t crc32c = 0;              // of those bytes, after the stored block checksums were checked
+};
+
+struct SpaceUsage {
+  uint64_t capacity_bytes = 0;      // of the file system
+  uint64_t free_bytes = 0;          // above the reserve, free slots included
+  uint64_t stored_bytes = 0;        // in chunks
+  uint64_t chunks = 0;
+};
+
+// The identity of a target: `dir`/identity.json. A directory without it, or with another cluster's,
+// is absent, never empty.
+struct TargetIdentity {
+  std::string cluster_id;
+  std::string target_uuid;
+  TargetId target_id;               // 0 until registered
+};
+
+class ChunkStore {
+ public:
+  // Makes a new, empty target in `dir` (created if missing; must be empty). Synced when it returns.
+  static absl::Status Format(const std::string& dir, const TargetIdentity& identity, FileSystem* fs);
+  static absl::StatusOr<TargetIdentity> ReadIdentity(const std::string& dir, FileSystem* fs);
+  static absl::Status WriteIdentity(const std::string& dir, const TargetIdentity& identity,
+                                    FileSystem* fs);
+
+  // Opens and repairs what a crash left. `boot_id` is the machine's: under a new one the records
+  // after the last barrier are checked against the data. FAILED_PRECONDITION with kAbsentTarget:
+  // no identity, or a foreign one. `fs` and `clock` must outlive the store. Starts the barrier thread.
+  static absl::StatusOr<std::unique_ptr<ChunkStore>> Open(ChunkStoreOptions options,
+                                                          const std::string& boot_id,
+                                                          FileSystem* fs, Clock* clock);
+  virtual ~ChunkStore() = default;
+
+  // Makes `change` the pending version. FAILED_PRECONDITION: another version is pending.
+  // RESOURCE_EXHAUSTED (ENOSPC), DATA_LOSS (checksum of data or of the old bytes), INVALID_ARGUMENT.
+  // After an error the chunk is unchanged.
+  virtual absl::Status Stage(const ChunkKey& key, ChunkVersion version,
+                             const ChunkChange& change) = 0;
+  // OK when `version` is committed already.
+  virtual absl::Status Commit(const ChunkKey& key, ChunkVersion version) = 0;
+  virtual absl::Status Discard(const ChunkKey& key, ChunkVersion version) = 0;
+
+  // Reads the committed version into `into`. NOT_FOUND: absent. DATA_LOSS: a checksum failed; the
+  // chunk is quarantined from then on.
+  virtual absl::StatusOr<ReadResult> Read(const ChunkKey& key, uint32_t offset,
+                                          absl::Span<char> into) = 0;
+  // Reads the whole pending version (to resend it), into a new string.
+  virtual absl::StatusOr<std::string> ReadPending(const ChunkKey& key) = 0;
+
+  // An absent chunk is an info that does not exist(), not an error.
+  virtual absl::StatusOr<ChunkInfo> Stat(const ChunkKey& key) = 0;
+  // Reads every stored byte of the committed version and checks it.
+  virtual absl::Status Verify(const ChunkKey& key) = 0;
+
+  // Everything acknowledged before the call is on disk when it returns. Shared by all that wait.
+  virtual absl::Status Barrier() = 0;
+  virtual uint64_t barrier_number() const = 0;
+
+  // A version sequence higher than any used before on this target, also before a crash or power cut.
+  virtual absl::StatusOr<uint64_t> NextSequence() = 0;
+  // Lets sequences continue above one seen from elsewhere.
+  virtual absl::Status RaiseSequence(uint64_t seen) = 0;
+
+  // Chunks of the group: all keys whose position AND (group_count - 1) == group, in key order from
+  // after `start_after`; the visitor returns false to stop.
+  virtual absl::Status VisitGroup(uint32_t group, uint32_t group_count,
+                                  std::optional<ChunkKey> start_after,
+                                  absl::FunctionRef<bool(const ChunkKey&, const ChunkInfo&)>) = 0;
+
+  virtual absl::StatusOr<SpaceUsage> Space() = 0;
+  virtual uint64_t checksum_errors() const = 0;
+  virtual uint64_t io_errors() const = 0;
+  virtual const TargetIdentity& identity() const = 0;
+};
+
+}  // namespace penstock::chunkserver

@@ -1,0 +1,1 @@
+// Stands for a room that has no sources yet.

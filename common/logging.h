@@ -1,0 +1,21 @@
+// Structured logs through spdlog: one event a line, key=value. Lines look like
+//   2026-11-22T10:00:00.123456Z INFO metaserver[123] target registered target=3 ...
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <string>
+
+namespace penstock {
+
+struct LoggingOptions {
+  std::string program;           // in every line
+  std::string level = "info";    // trace, debug, info, warning, error
+  std::string file;              // empty: standard error; rotated at 64 MiB, 4 kept
+};
+
+absl::Status StartLogging(const LoggingOptions& options);
+// Values with spaces or quotes, so that key=value stays readable by machines.
+std::string Quoted(std::string_view value);
+
+}  // namespace penstock
