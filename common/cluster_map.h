@@ -43,7 +43,7 @@ class ClusterMap {
   uint64_t version() const { return version_; }
   const std::string& cluster_id() const { return cluster_id_; }
 
-  const wire::MapServer* FindServer(ServerId id) const;   // nullptr: unknown
+  const wire::MapServer* FindServer(ServerId id) const;  // nullptr: unknown
   const wire::MapTarget* FindTarget(TargetId id) const;
   const wire::MapServer* ServerOf(TargetId id) const;
   const StorageClass* FindClass(uint32_t storage_class) const;

@@ -25,7 +25,7 @@ class File {
   virtual absl::Status Write(uint64_t offset, std::string_view data) = 0;
   virtual absl::Status DataSync() = 0;  // fdatasync
   virtual absl::Status Truncate(uint64_t size) = 0;
-  virtual absl::Status Allocate(uint64_t offset, uint64_t length) = 0;   // fallocate, keeps zeros
+  virtual absl::Status Allocate(uint64_t offset, uint64_t length) = 0;  // fallocate, keeps zeros
   virtual absl::Status PunchHole(uint64_t offset, uint64_t length) = 0;
   virtual absl::StatusOr<uint64_t> Size() = 0;
 };

@@ -8,8 +8,6 @@ std::string ToString(const ChunkKey& key) {
   return absl::StrFormat("%016x/%u@%08x", key.content.value(), key.index, key.position);
 }
 
-std::string ToString(const ChunkVersion& v) {
-  return absl::StrCat(v.epoch, ".", v.sequence);
-}
+std::string ToString(const ChunkVersion& v) { return absl::StrCat(v.epoch, ".", v.sequence); }
 
 }  // namespace penstock

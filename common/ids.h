@@ -91,7 +91,7 @@ struct ChunkVersion {
   friend auto operator<=>(const ChunkVersion&, const ChunkVersion&) = default;
 };
 
-std::string ToString(const ChunkKey& key);        // "content/index@position" in hex
-std::string ToString(const ChunkVersion& v);      // "epoch.sequence"
+std::string ToString(const ChunkKey& key);    // "content/index@position" in hex
+std::string ToString(const ChunkVersion& v);  // "epoch.sequence"
 
 }  // namespace penstock

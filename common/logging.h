@@ -5,13 +5,14 @@
 #include <absl/status/status.h>
 
 #include <string>
+#include <string_view>
 
 namespace penstock {
 
 struct LoggingOptions {
-  std::string program;           // in every line
-  std::string level = "info";    // trace, debug, info, warning, error
-  std::string file;              // empty: standard error; rotated at 64 MiB, 4 kept
+  std::string program;         // in every line
+  std::string level = "info";  // trace, debug, info, warning, error
+  std::string file;            // empty: standard error; rotated at 64 MiB, 4 kept
 };
 
 absl::Status StartLogging(const LoggingOptions& options);

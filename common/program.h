@@ -2,11 +2,12 @@
 // `name = value`), a wait for SIGTERM/SIGINT, and systemd readiness.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <absl/time/time.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace penstock {
 
@@ -18,6 +19,11 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& flag, absl::Duration&
                          const std::string& description);
 CLI::Option* AddBytes(CLI::App& app, const std::string& flag, uint64_t& value,
                       const std::string& description);
+
+// "4096", "64K", "64KiB", "1GiB"; false when it is no size.
+bool ParseBytes(std::string_view text, uint64_t* bytes);
+// "1.5GiB".
+std::string FormatBytes(uint64_t bytes);
 
 // Blocks SIGTERM, SIGINT and SIGHUP in this thread and those it starts later (call it first in
 // main), and ignores SIGPIPE.

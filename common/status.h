@@ -9,9 +9,12 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/text.h"
+
 namespace penstock {
 
-// Why a peer refused, beyond the errno. Values are on the wire (docs/formats/wire.md): never reuse one.
+// Why a peer refused, beyond the errno. Values are on the wire (docs/formats/wire.md): never reuse
+// one.
 enum class Reason : uint16_t {
   kNone = 0,
   kStaleEpoch = 1,       // the request's group epoch is older than the server's: refresh the map
@@ -29,8 +32,8 @@ enum class Reason : uint16_t {
   kAuthentication = 13,  // wrong cluster key
   kWrongCluster = 14,
   kProtocolVersion = 15,
-  kNoGroups = 16,        // the cluster has not formed its replication groups yet
-  kAbsentTarget = 17,    // the target's directory is missing, empty or foreign
+  kNoGroups = 16,      // the cluster has not formed its replication groups yet
+  kAbsentTarget = 17,  // the target's directory is missing, empty or foreign
   kMessageTooLarge = 18,
   kUnknownMethod = 19,
 };
@@ -43,6 +46,8 @@ int ErrnoOf(const absl::Status& status);
 // The errno that was attached, 0 when none was.
 int AttachedErrno(const absl::Status& status);
 
+// The same status with an errno attached (a status from a wire keeps its canonical code).
+absl::Status WithErrno(absl::Status status, int err);
 absl::Status WithReason(absl::Status status, Reason reason);
 Reason ReasonOf(const absl::Status& status);
 
@@ -59,8 +64,8 @@ bool IsRetryable(const absl::Status& status);
 #define PENSTOCK_CONCAT_INNER(a, b) a##b
 #define PENSTOCK_CONCAT(a, b) PENSTOCK_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expr)                                  \
-  do {                                                         \
+#define RETURN_IF_ERROR(expr)                                                                   \
+  do {                                                                                          \
     if (::absl::Status penstock_status = (expr); !penstock_status.ok()) return penstock_status; \
   } while (false)
 

@@ -14,7 +14,7 @@
 namespace penstock {
 
 struct WorkerPoolOptions {
-  std::string name;      // of the threads, at most 12 bytes
+  std::string name;  // of the threads, at most 12 bytes
   int threads = 4;
   size_t queue_limit = 10000;
 };

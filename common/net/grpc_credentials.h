@@ -1,5 +1,6 @@
-// Mutual TLS for the control plane: files `ca.crt`, NAME.crt and NAME.key (PEM) in one directory, as
-// `penstock up` and `penstock key` make them. Both sides must show a certificate of the cluster CA.
+// Mutual TLS for the control plane: files `ca.crt`, NAME.crt and NAME.key (PEM) in one directory,
+// as `penstock up` and `penstock key` make them. Both sides must show a certificate of the cluster
+// CA.
 #pragma once
 
 #include <absl/status/status.h>
