@@ -1,0 +1,130 @@
+// SessionTable keeps the mounted clients: their records on disk (synced before a client hears its
+// id), and in memory what each holds open and the last sequence of each of its slots. After a start
+// clients report again what they hold (heartbeat with whole = true). Thread-safe; mu_ is never held
+// over the log.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/ids.h"
+#include "metaserver/log/replicated_log.h"
+#include "metaserver/reclaim/cluster_work.h"
+#include "metaserver/store/id_blocks.h"
+#include "metaserver/store/meta_store.h"
+#include "metaserver/store/records.h"
+#include "proto/meta.pb.h"
+
+namespace penstock::metaserver {
+
+inline constexpr uint32_t kSlotsPerSession = 32;
+
+struct SessionTableOptions {
+  absl::Duration timeout = absl::Seconds(10);   // told to clients; then a session is stale
+  absl::Duration expiry = absl::Minutes(5);     // silent for so long: fenced and ended
+  absl::Duration heartbeat = absl::Seconds(1);  // told to clients
+  size_t max_sessions = 200000;
+  size_t max_opens_per_session = 4 << 20;
+};
+
+// For Admin.ListClients.
+struct SessionInfo {
+  SessionRecord record;
+  absl::Duration since_heartbeat;  // since the start of this process, when none came since
+  absl::Duration connected;
+  uint32_t open_files = 0;
+  uint32_t open_files_write = 0;
+  std::vector<wire::PeerTransport> transports;
+};
+
+class SessionTable {
+ public:
+  // Loads the sessions. The pointers must outlive the table.
+  static absl::StatusOr<std::unique_ptr<SessionTable>> Open(SessionTableOptions options,
+                                                            MetaStore* store, ReplicatedLog* log,
+                                                            Clock* clock);
+
+  absl::StatusOr<SessionId> OpenSession(const wire::OpenSessionRequest& request,
+                                        std::string_view peer_address);
+  // FAILED_PRECONDITION kSessionUnknown when it ended or never was.
+  absl::Status Heartbeat(const wire::SessionHeartbeatRequest& request);
+  absl::Status Check(SessionId session) const;
+  // The session takes no part any more; Reap() fences and removes it.
+  absl::Status CloseSession(SessionId session);
+  std::vector<SessionInfo> List() const;
+
+  // One try of a mutation. Begin says what to do with it: run it (nullopt), or answer with the
+  // recorded response. ABORTED while the first try still runs; kOldSequence for an older one; the
+  // first try's error when it failed for good.
+  absl::StatusOr<std::optional<std::string>> BeginMutation(const wire::MetaContext& context);
+  // `recorded`: its result is in the session's slot on disk.
+  void EndMutation(const wire::MetaContext& context, const absl::Status& status, bool recorded);
+
+  void NoteOpen(SessionId session, InodeNumber ino, bool write);
+  // Another session than `self` has it open for writing.
+  bool OtherWriters(InodeNumber ino, SessionId self) const;
+  bool IsHeld(InodeNumber ino) const;
+  bool IsLive(SessionId session) const;  // known, neither closed nor expired
+  // True when every session has reported since `time`: whoever had a file open then has said so.
+  bool AllReportedSince(absl::Time time) const;
+
+  // Ends sessions that are silent for too long or closed: fences them, then drops what they held
+  // and their records. Called now and then by the Reclaimer.
+  void Reap(SessionFence& fence);
+
+  const SessionTableOptions& options() const { return options_; }
+
+ private:
+  struct Slot {
+    uint64_t sequence = 0;  // last one that began
+    bool running = false;
+    bool loaded = false;   // the sequence on disk is known
+    absl::Status failure;  // of `sequence`, when it failed for good
+  };
+  struct Session {
+    SessionRecord record;
+    absl::Duration last_heartbeat;  // SinceBoot
+    absl::Time last_report = absl::InfinitePast();
+    bool ended = false;    // closed or expired
+    bool fencing = false;  // handed to the fence
+    bool fenced = false;
+    absl::flat_hash_map<uint64_t, bool> opens;  // inode -> also for writing
+    uint32_t writes = 0;
+    std::vector<wire::PeerTransport> transports;
+    std::array<Slot, kSlotsPerSession> slots;
+  };
+  using Sessions = absl::flat_hash_map<uint64_t, std::unique_ptr<Session>>;
+
+  SessionTable(SessionTableOptions options, MetaStore* store, ReplicatedLog* log, Clock* clock);
+  absl::Status Load();
+  Session* Find(SessionId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetOpen(Session& session, uint64_t ino, bool write) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Release(Session& session, uint64_t ino, bool write_only) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void DropAll(Session& session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status RemoveRecords(SessionId id);
+
+  const SessionTableOptions options_;
+  MetaStore* const store_;
+  ReplicatedLog* const log_;
+  Clock* const clock_;
+  IdBlocks ids_;
+  mutable absl::Mutex mu_;
+  Sessions sessions_ ABSL_GUARDED_BY(mu_);
+  // Who holds an inode: sessions, each with "for writing".
+  absl::flat_hash_map<uint64_t, std::vector<std::pair<uint64_t, bool>>> holders_
+      ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace penstock::metaserver
