@@ -1,0 +1,230 @@
+"""Servers that stop, cleanly and not, and what is still there afterwards."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import harness
+from cluster_under_test import wait_for
+from harness import describe_tree, first_difference, read_file, write_file
+
+CHUNK = 4 << 20
+
+
+class RestartTest(harness.ClusterTest):
+    def setUp(self):
+        super().setUp()
+        self.cluster.up()  # a test may have left something stopped
+
+    def expect(self, expected, after):
+        self.assertEqual(first_difference(expected, describe_tree(self.path("tree"))), "", after)
+
+    def test_trees_survive_the_restart_of_every_server(self):
+        harness.write_tree(self.path("tree"), random.Random(3))
+        expected = describe_tree(self.path("tree"))
+        mount = self.cluster.processes("mount")
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for kind in ("metaserver", "chunkserver"):
+                self.cluster.kill(kind, number)
+                self.cluster.up()
+                self.expect(expected, f"after signal {number} to the {kind}")
+            self.cluster.kill("metaserver", number)
+            self.cluster.kill("chunkserver", number)
+            self.cluster.up()
+            self.expect(expected, f"after signal {number} to all servers")
+        self.assertEqual(self.cluster.processes("mount"), mount, "the mount must live through all")
+
+    def test_trees_survive_down_and_up(self):
+        harness.write_tree(self.path("tree"), random.Random(4))
+        expected = describe_tree(self.path("tree"))
+        self.cluster.down()
+        self.assertFalse(os.path.ismount(self.base))
+        for kind in ("metaserver", "chunkserver", "mount"):
+            self.assertEqual(self.cluster.processes(kind), [])
+        self.cluster.up()
+        self.assertTrue(os.path.ismount(self.base))
+        self.expect(expected, "after down and up")
+
+    def test_the_death_of_the_mount_process_is_mended_by_up(self):
+        write_file(self.path("f"), b"before" * 1000)
+        self.cluster.kill("mount")
+        self.cluster.up()
+        self.assertEqual(read_file(self.path("f")), b"before" * 1000)
+
+    def test_fsynced_files_survive_kill_of_everything_at_once(self):
+        data = {}
+        for i, size in enumerate((10, 4096, 5000, CHUNK + 7, 3 * CHUNK)):
+            data[f"f{i}"] = os.urandom(size)
+            with open(self.path(f"f{i}"), "wb") as file:
+                file.write(data[f"f{i}"])
+                file.flush()
+                os.fsync(file.fileno())
+        for kind in ("metaserver", "chunkserver", "mount"):
+            self.cluster.kill(kind)
+        self.cluster.up()
+        for name, content in data.items():
+            self.assertEqual(read_file(self.path(name)), content, name)
+
+    def test_an_open_file_is_read_and_written_across_restarts(self):
+        with open(self.path("f"), "w+b", buffering=0) as file:
+            os.pwrite(file.fileno(), b"a" * 10_000, 0)
+            self.cluster.kill("metaserver")
+            self.cluster.up()
+            os.pwrite(file.fileno(), b"b" * 10_000, 10_000)
+            self.cluster.kill("chunkserver")
+            self.cluster.up()
+            os.pwrite(file.fileno(), b"c" * CHUNK, 20_000)
+            os.fsync(file.fileno())
+            self.assertEqual(os.pread(file.fileno(), 30_000, 0),
+                             b"a" * 10_000 + b"b" * 10_000 + b"c" * 10_000)
+        self.assertEqual(os.stat(self.path("f")).st_size, 20_000 + CHUNK)
+
+    def test_an_unlinked_open_file_survives_a_metaserver_restart(self):
+        with open(self.path("f"), "w+b", buffering=0) as file:
+            os.pwrite(file.fileno(), b"x" * 100_000, 0)
+            os.fsync(file.fileno())
+            os.unlink(self.path("f"))
+            self.cluster.kill("metaserver")
+            self.cluster.up()
+            time.sleep(15)  # longer than the grace after which orphans nobody holds are reclaimed
+            self.assertEqual(os.pread(file.fileno(), 200_000, 0), b"x" * 100_000)
+
+
+class DeathWhileWorkingTest(harness.ClusterTest):
+    WRITER = ("import os,sys\nfolder=sys.argv[1]\ni=0\n"
+              "while True:\n"
+              "  data=(f'{i} '*(1+i*37%3000)).encode()\n"
+              "  p=os.path.join(folder,f'f{i}')\n"
+              "  with open(p,'wb') as f: f.write(data)\n"
+              "  if i%3==0: os.rename(p,p+'.r')\n"
+              "  if i%7==6: os.unlink(os.path.join(folder,f'f{i}' + ('.r' if i%3==0 else '')))\n"
+              "  print(i,flush=True)\n"
+              "  i+=1\n")
+
+    def run_writer_and_kill(self, kind, times):
+        folder = self.path("work")
+        os.mkdir(folder)
+        writer = subprocess.Popen([sys.executable, "-c", self.WRITER, folder],
+                                  stdout=subprocess.PIPE, text=True)
+        acknowledged = []
+
+        def collect():
+            for line in writer.stdout:
+                acknowledged.append(int(line))
+        reader = threading.Thread(target=collect)
+        reader.start()
+        try:
+            for _ in range(times):
+                count = len(acknowledged)
+                wait_for(lambda: len(acknowledged) > count + 40 or writer.poll() is not None, 60,
+                         "the writer's progress")
+                self.assertIsNone(writer.poll(), "the writer met an error")
+                self.cluster.kill(kind)
+                self.cluster.up()
+            count = len(acknowledged)
+            wait_for(lambda: len(acknowledged) > count + 20, 60, "progress after the last restart")
+        finally:
+            writer.kill()
+            writer.wait()
+            reader.join()
+        self.check(folder, acknowledged[-1])
+
+    def check(self, folder, last):
+        names = set(os.listdir(folder))
+        for i in range(last + 1):
+            name = f"f{i}.r" if i % 3 == 0 else f"f{i}"
+            if i % 7 == 6:
+                self.assertNotIn(name, names)
+                continue
+            self.assertIn(name, names, "an acknowledged file is lost")
+            self.assertEqual(read_file(os.path.join(folder, name)),
+                             (f"{i} " * (1 + i * 37 % 3000)).encode(), name)
+
+    def test_no_acknowledged_file_is_lost_when_the_metaserver_dies(self):
+        self.run_writer_and_kill("metaserver", 4)
+
+    def test_no_acknowledged_file_is_lost_when_all_chunkservers_die(self):
+        self.run_writer_and_kill("chunkserver", 3)
+
+
+class StoppedChunkserverTest(harness.ClusterTest):
+    def setUp(self):
+        super().setUp()
+        self.cluster.up()
+
+    def drop_caches(self):
+        os.sync()
+        try:
+            with open("/proc/sys/vm/drop_caches", "w") as file:
+                file.write("3")
+        except OSError:
+            pass
+
+    def test_reads_go_on_from_the_other_copy(self):
+        data = os.urandom(12 * CHUNK)
+        write_file(self.path("big"), data)
+        for i in range(50):
+            write_file(self.path(f"small{i}"), data[i:i + 20_000])
+        for which in (1, 2, 3):
+            self.cluster.kill_chunkserver(which)
+            self.drop_caches()
+            started = time.monotonic()
+            self.assertEqual(read_file(self.path("big")), data)
+            for i in range(50):
+                self.assertEqual(read_file(self.path(f"small{i}")), data[i:i + 20_000])
+            self.assertLess(time.monotonic() - started, 60)
+            self.cluster.up()
+
+    def test_writes_wait_and_go_on_when_it_comes_back(self):
+        data = os.urandom(12 * CHUNK)
+        write_file(self.path("f"), data[:CHUNK])
+        self.cluster.kill_chunkserver(2)
+        outcome = []
+
+        def write():
+            try:
+                with open(self.path("f"), "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                outcome.append("ok")
+            except OSError as error:
+                outcome.append(error)
+        writer = threading.Thread(target=write)
+        writer.start()
+        writer.join(4)
+        self.assertTrue(writer.is_alive(), f"the write did not wait: {outcome}")
+        self.cluster.up()
+        writer.join(90)
+        self.assertEqual(outcome, ["ok"])
+        self.drop_caches()
+        self.assertEqual(read_file(self.path("f")), data)
+
+
+class ReclaimTest(harness.ClusterTest):
+    def test_space_comes_back_after_unlink(self):
+        self.assertEqual(self.cluster.chunk_count(), 0)
+        for i in range(40):
+            write_file(self.path(f"f{i}"), os.urandom(5000 + i * 100_000))
+        with open(self.path("kept"), "w+b", buffering=0) as kept:
+            kept.write(os.urandom(100_000))
+            os.fsync(kept.fileno())
+            wait_for(lambda: self.cluster.chunk_count() >= 82, 20, "the chunks in the heartbeats")
+            for name in os.listdir(self.root):
+                os.unlink(self.path(name))
+            wait_for(lambda: self.cluster.chunk_count() == 2, 60, "all but the open file reclaimed")
+            self.assertEqual(len(os.pread(kept.fileno(), 200_000, 0)), 100_000)
+        wait_for(lambda: self.cluster.chunk_count() == 0, 60, "the open file reclaimed")
+
+    def test_space_comes_back_after_truncation(self):
+        path = self.path("f")
+        write_file(path, os.urandom(5 * CHUNK))
+        wait_for(lambda: self.cluster.chunk_count() == 10, 20, "ten copies of chunks")
+        os.truncate(path, CHUNK + 1)
+        wait_for(lambda: self.cluster.chunk_count() == 4, 60, "the cut chunks to go")
+        write_file(path, b"")
+        wait_for(lambda: self.cluster.chunk_count() == 0, 60, "the emptied file's chunks to go")

@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+"""Runs the whole-cluster tests, each file after the other, each class on a cluster of its own."""
+
+import argparse
+import glob
+import importlib
+import os
+import sys
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import harness  # noqa: E402
+import scratch  # noqa: E402
+
+
+class Result(unittest.TextTestResult):
+    def startTest(self, test):
+        self.started = time.monotonic()
+        super().startTest(test)
+
+    def addSuccess(self, test):
+        unittest.TestResult.addSuccess(self, test)
+        self.passed = getattr(self, "passed", 0) + 1
+        self.stream.writeln(f"ok ({time.monotonic() - self.started:.1f} s)")
+        self.stream.flush()
+
+
+def all_tests(suite):
+    for item in suite:
+        if isinstance(item, unittest.TestSuite):
+            yield from all_tests(item)
+        else:
+            yield item
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", metavar="WORD", help="tests whose name contains WORD")
+    parser.add_argument("--local", metavar="DIR", help="run on a local directory, not on a cluster")
+    parser.add_argument("--seed", type=int, help="of the random tests (printed by each)")
+    parser.add_argument("--rounds", type=int, default=1, help="of the random tests (1)")
+    parser.add_argument("--logs", metavar="DIR", help="keep the logs of failing tests here")
+    parser.add_argument("--list", action="store_true", help="print the tests' names")
+    parser.add_argument("--counts", metavar="FILE", help="write 'passed failed skipped' here")
+    return parser.parse_args()
+
+
+def load(word):
+    suite = unittest.TestSuite()
+    for path in sorted(glob.glob(os.path.join(HERE, "*_test.py"))):
+        module = importlib.import_module(os.path.basename(path)[:-3])
+        suite.addTests(test for test in all_tests(
+            unittest.defaultTestLoader.loadTestsFromModule(module)) if word in test.id())
+    return suite
+
+
+def main():
+    arguments = parse_arguments()
+    suite = load(arguments.only or "")
+    if arguments.list:
+        print("\n".join(test.id() for test in all_tests(suite)))
+        return 0
+    scratch.end_with_parent()
+    os.umask(0o022)
+    harness.configure(local=arguments.local and os.path.abspath(arguments.local),
+                      seed=arguments.seed, rounds=arguments.rounds, logs=arguments.logs)
+    runner = unittest.TextTestRunner(verbosity=2, resultclass=Result, stream=sys.stdout)
+    result = runner.run(suite)
+    passed = getattr(result, "passed", 0)
+    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    for test, reason in result.skipped:
+        print(f"skipped {test}: {reason}")
+    if arguments.counts:
+        with open(arguments.counts, "w") as file:
+            file.write(f"{passed} {failed} {len(result.skipped)}\n")
+    print(f"{passed} passed, {failed} failed, {len(result.skipped)} skipped")
+    return 0 if failed == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
