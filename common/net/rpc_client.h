@@ -29,7 +29,7 @@ class Link;
 // Lets another thread end a waiting call (FUSE_INTERRUPT, shutdown). Thread-safe, sticky.
 class Interrupt {
  public:
-  Interrupt();   // owns an eventfd
+  Interrupt();  // owns an eventfd
   ~Interrupt();
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
@@ -50,9 +50,22 @@ struct CallOptions {
 struct RpcClientOptions {
   PeerCredentials credentials;
   wire::PeerRole role = wire::ROLE_CLIENT;
-  int max_connections = 8;   // per server; more callers wait for a free one
+  int max_connections = 8;  // per server; more callers wait for a free one
   absl::Duration idle_close = absl::Seconds(60);
   absl::Duration connect_timeout = absl::Seconds(3);
+};
+
+// Counts since the client was made.
+struct RpcClientCounters {
+  std::atomic<uint64_t> calls{0};
+  std::atomic<uint64_t> errors{0};     // of any kind, the server's answers included
+  std::atomic<uint64_t> abandoned{0};  // deadline, interrupt, or never finished
+  std::atomic<uint64_t> payload_bytes_sent{0};
+  std::atomic<uint64_t> payload_bytes_received{0};
+  std::atomic<uint64_t> connects{0};
+  std::atomic<uint64_t> connect_errors{0};
+  std::atomic<uint64_t> stale_connections{0};     // found closed by the server before use
+  std::atomic<uint64_t> waits_for_connection{0};  // all connections were busy
 };
 
 class RpcClient;
@@ -65,8 +78,8 @@ class PendingCall {
   PendingCall(PendingCall&&) noexcept;
   PendingCall& operator=(PendingCall&&) noexcept;
   ~PendingCall();
-  // Waits for the reply. Its payload goes straight into `into`, in order; `*received` is its length.
-  // A payload longer than `into` is an error (DATA_LOSS) and the connection is closed.
+  // Waits for the reply. Its payload goes straight into `into`, in order; `*received` is its
+  // length. A payload longer than `into` is an error (DATA_LOSS) and the connection is closed.
   absl::Status Finish(google::protobuf::Message* response, absl::Span<const iovec> into = {},
                       size_t* received = nullptr);
 
@@ -96,11 +109,19 @@ class RpcClient {
 
   void SetAddresses(std::vector<wire::Address> addresses);  // for new connections
   int open_connections() const;
+  // Closes what has been idle for too long. Every call does so too; a program that may stop calling
+  // a server runs this now and then.
+  void CloseIdle();
+  const RpcClientCounters& counters() const;
   std::string transport_name() const;  // of the last connection, "tcp"
 
  private:
   friend class PendingCall;
   struct Pool;
+  absl::StatusOr<PendingCall> StartInto(wire::Method method,
+                                        const google::protobuf::Message& request,
+                                        const CallOptions& options, absl::Span<const iovec> payload,
+                                        absl::Span<const iovec> into);
   std::shared_ptr<Pool> pool_;  // shared with calls under way, which may outlive the client
 };
 

@@ -1,6 +1,6 @@
-// RpcServer answers Penstock RPC (docs/formats/wire.md): a few reactor threads (epoll) accept, check
-// the handshake and read frames; handlers run to completion on the reactor, or move the call to a
-// WorkerPool and finish it there. Thread-safe after Start().
+// RpcServer answers Penstock RPC (docs/formats/wire.md): a few reactor threads (epoll) accept,
+// check the handshake and read frames; handlers run to completion on the reactor, or move the call
+// to a WorkerPool and finish it there. Thread-safe after Start().
 #pragma once
 
 #include <absl/functional/any_invocable.h>
@@ -11,6 +11,7 @@
 #include <google/protobuf/message.h>
 #include <sys/uio.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -37,7 +38,22 @@ struct RpcServerOptions {
   uint64_t payload_memory_bytes = 1ull << 30;  // of request payloads held at once
   absl::Duration handshake_timeout = absl::Seconds(5);
   absl::Duration idle_timeout = absl::Minutes(10);
-  std::string program;                    // for ping and logs
+  std::string program;  // for ping and logs
+};
+
+// Counts since the start.
+struct RpcServerCounters {
+  std::atomic<uint64_t> accepted{0};
+  std::atomic<uint64_t> turned_away{0};    // above max_connections
+  std::atomic<uint64_t> accept_pauses{0};  // out of descriptors
+  std::atomic<uint64_t> refused_handshakes{0};
+  std::atomic<uint64_t> bad_frames{0};
+  std::atomic<uint64_t> timeouts{0};  // connections closed for silence
+  std::atomic<uint64_t> requests{0};
+  std::atomic<uint64_t> errors{0};        // requests answered with an error
+  std::atomic<uint64_t> memory_waits{0};  // payloads that waited for payload memory
+  std::atomic<uint64_t> payload_bytes_received{0};
+  std::atomic<uint64_t> payload_bytes_sent{0};
 };
 
 // One request on its way to its answer. Finish() exactly once; destroyed unfinished, it answers
@@ -99,8 +115,8 @@ class RpcServer {
                        PayloadBuffer());
         return;
       }
-      handler(std::make_unique<ServerCall<Request, Response>>(std::move(context),
-                                                              std::move(request)));
+      handler(
+          std::make_unique<ServerCall<Request, Response>>(std::move(context), std::move(request)));
     });
   }
   void HandleRaw(wire::Method method, RawHandler handler);
@@ -110,6 +126,7 @@ class RpcServer {
   void Stop(absl::Duration grace = absl::Seconds(5));
   uint16_t port() const;
   int connections() const;
+  const RpcServerCounters& counters() const;
 
  private:
   struct Core;

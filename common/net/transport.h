@@ -1,0 +1,94 @@
+// Transport carries frames between two processes. TCP is the first implementation; RDMA verbs take
+// the same seam: SEND/RECV for heads, one-sided reads and writes for payloads, the completion
+// channel as fd(). The layers above cannot tell them apart.
+//
+// A Link never blocks: what cannot go on answers kAgain, and the owner waits for fd() (readable for
+// receiving, writable for sending). Errors end a link: UNAVAILABLE (the peer went away), else what
+// FrameReader says.
+#pragma once
+
+#include <absl/container/inlined_vector.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/types/span.h>
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/net/frame.h"
+#include "common/net/wait.h"
+#include "proto/types.pb.h"
+
+namespace penstock::net {
+
+enum class Progress { kDone, kAgain };
+
+// A frame being sent. The memory of `payload` must stay until it is done.
+struct OutgoingFrame {
+  std::string head;  // header and message, from EncodeFrame
+  absl::InlinedVector<iovec, 2> payload;
+  // Of a request: where the reply's payload will be received, when that is known. TCP ignores it;
+  // RDMA hands the server these addresses to write into.
+  absl::Span<const iovec> reply_into;
+  size_t sent_bytes = 0;  // progress, the link's
+};
+
+// Buffers being filled with a payload, in order.
+struct IncomingPayload {
+  absl::InlinedVector<iovec, 2> into;  // exactly as long as the payload
+  size_t received_bytes = 0;           // progress, the link's
+};
+
+// One connection. One thread may send while another receives; Close() excludes both.
+class Link {
+ public:
+  virtual ~Link() = default;
+
+  virtual void SetLimits(const FrameLimits& limits) = 0;
+  virtual absl::StatusOr<Progress> Send(OutgoingFrame* frame) = 0;
+  // kDone: header() and message() are those of the next frame, until NextFrame().
+  virtual absl::StatusOr<Progress> ReceiveHead() = 0;
+  virtual absl::StatusOr<Progress> ReceivePayload(IncomingPayload* payload) = 0;
+  // The current frame, its payload included, has been received.
+  virtual absl::Status NextFrame() = 0;
+  virtual const FrameHeader& header() const = 0;
+  virtual std::string_view message() const = 0;
+  // Bytes of the next frame are already in the link's memory: fd() may stay silent about them.
+  virtual bool has_buffered() const = 0;
+
+  // Says that nothing more will be sent and throws away what still comes, so that the peer gets to
+  // read what was sent before the close. kDone: the peer has closed too.
+  virtual absl::StatusOr<Progress> Linger() = 0;
+  // Whether the peer has closed, or sent something unasked: such an idle link must not be reused.
+  virtual bool Stale() = 0;
+
+  virtual int fd() const = 0;
+  virtual void Close() = 0;                             // fd() is -1 after; safe to repeat
+  virtual const std::string& peer_address() const = 0;  // "ip:port"
+};
+
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  // Null: nobody waits (fd() becomes readable). RESOURCE_EXHAUSTED: no descriptors or memory now.
+  virtual absl::StatusOr<std::unique_ptr<Link>> Accept() = 0;
+  virtual int fd() const = 0;
+  virtual uint16_t port() const = 0;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual std::string name() const = 0;  // as in wire::Address.transport
+  // Waits for the connection. UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED.
+  virtual absl::StatusOr<std::unique_ptr<Link>> Connect(const wire::Address& address,
+                                                        const WaitLimit& limit) = 0;
+  // `host`: a literal IP address. Port 0: any free one.
+  virtual absl::StatusOr<std::unique_ptr<Listener>> Listen(const std::string& host,
+                                                           uint16_t port) = 0;
+};
+
+}  // namespace penstock::net
