@@ -58,7 +58,7 @@ class CommandTest(harness.ClusterTest):
         path = self.path("f")
         write_file(path, os.urandom(9 << 20))
         text = json.dumps(self.cluster.admin("stat", path))
-        self.assertEqual(text.count('"verified": true') + text.count('"verified":true'), 6, text)
+        self.assertEqual(text.count('"checksum_ok": true'), 6, text)  # 3 chunks, 2 copies
         write_file(self.path("small"), b"inline")
         self.assertIn("inline", json.dumps(self.cluster.admin("stat", self.path("small"))))
         os.symlink("f", self.path("link"))
@@ -103,7 +103,7 @@ class FlippedBitTest(harness.ClusterTest):
         target = self.flip(b"PENSTOCK-FLIP-ME")
         report = self.cluster.penstock("stat", self.path("f"), "--json", "--cluster",
                                        self.cluster.dir, check=False)
-        self.assertRegex(report.stdout, r'"verified":\s*false', f"flipped in {target}")
+        self.assertRegex(report.stdout, r'"checksum_ok":\s*false', f"flipped in {target}")
         os.sync()
         with open("/proc/sys/vm/drop_caches", "w") as file:
             file.write("3")

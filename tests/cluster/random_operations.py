@@ -60,9 +60,11 @@ class RandomOperations:
         self.privileged = os.geteuid() == 0 if privileged is None else privileged
         self.history = []
         self.slots = 6
+        for side in (self.tested, self.reference):
+            os.mkdir(side.at("A"))
         operations = [
             (12, self.create), (14, self.write), (8, self.append), (8, self.truncate),
-            (14, self.read), (8, self.rename), (4, self.link), (3, self.symlink), (7, self.unlink),
+            (14, self.read), (8, self.rename), (4, self.link), (4, self.symlink), (11, self.unlink),
             (5, self.mkdir), (4, self.rmdir), (3, self.chmod), (3, self.chown), (4, self.utimens),
             (4, self.setxattr), (2, self.removexattr), (3, self.listxattr), (4, self.listdir),
             (6, self.fallocate), (4, self.seek_hole), (4, self.mmap_write), (4, self.fsync),
@@ -75,7 +77,7 @@ class RandomOperations:
     # --- choices -----------------------------------------------------------------------------------
     def name(self):
         """Few names, two levels: operations meet."""
-        letter = self.random.choice("abcdefgh")
+        letter = self.random.choice("abcdefghijkl")
         if self.random.random() < 0.35:
             return f"{self.random.choice('ABC')}/{letter}"
         if self.random.random() < 0.12:

@@ -179,6 +179,19 @@ class StoppedChunkserverTest(harness.ClusterTest):
             self.assertLess(time.monotonic() - started, 60)
             self.cluster.up()
 
+    def test_reads_go_on_past_a_frozen_server(self):
+        data = os.urandom(12 * CHUNK)
+        write_file(self.path("big"), data)
+        self.drop_caches()
+        pid = self.cluster.chunkserver(1)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            started = time.monotonic()
+            self.assertEqual(read_file(self.path("big")), data)
+            self.assertLess(time.monotonic() - started, 60)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def test_writes_wait_and_go_on_when_it_comes_back(self):
         data = os.urandom(12 * CHUNK)
         write_file(self.path("f"), data[:CHUNK])
@@ -219,6 +232,11 @@ class ReclaimTest(harness.ClusterTest):
             wait_for(lambda: self.cluster.chunk_count() == 2, 60, "all but the open file reclaimed")
             self.assertEqual(len(os.pread(kept.fileno(), 200_000, 0)), 100_000)
         wait_for(lambda: self.cluster.chunk_count() == 0, 60, "the open file reclaimed")
+        wait_for(lambda: self.nothing_left_to_do(), 60, "orphans and deletions to be worked off")
+
+    def nothing_left_to_do(self):
+        metaserver = self.cluster.admin("status")["metaserver"]
+        return metaserver["orphans"] == 0 and metaserver["contents_to_delete"] == 0
 
     def test_space_comes_back_after_truncation(self):
         path = self.path("f")

@@ -1,0 +1,68 @@
+"""How many metadata calls things cost: nothing may be slow by design."""
+
+import os
+import unittest
+
+import harness
+from counting_proxy import CountingProxy
+from harness import read_file, write_file
+
+LOOKUP, CREATE = 32, 35
+
+
+class CallsTest(harness.ClusterTest):
+    def setUp(self):
+        super().setUp()
+        self.proxy = CountingProxy(self.cluster.base_port)
+        self.addCleanup(self.proxy.close)
+
+    def mount(self, name):
+        mountpoint = os.path.join(self.cluster.home, name)
+        os.makedirs(mountpoint, exist_ok=True)
+        self.cluster.penstock("mount", f"127.0.0.1:{self.proxy.port}", mountpoint, "-o",
+                              f"key={self.cluster.dir}/keys/cluster.key,entry_timeout=60,"
+                              "attr_timeout=60")
+        self.cluster.extra_mounts.append(mountpoint)
+        self.addCleanup(self.cluster.unmount, mountpoint)
+        return os.path.join(mountpoint, os.path.relpath(self.root, self.base))
+
+    def cost(self, function):
+        self.proxy.reset()
+        function()
+        return self.proxy.counted()
+
+    def test_a_cold_read_of_a_file_costs_one_metadata_call(self):
+        sizes = {"inline": 1000, "chunk": 100_000, "chunks": 9 << 20}
+        for name, size in sizes.items():
+            write_file(self.path(name), b"x" * size)
+        root = self.mount("reader")
+        os.stat(root)  # the directories on the way
+        for name, size in sizes.items():
+            def read():
+                self.assertEqual(len(read_file(os.path.join(root, name))), size)
+            self.assertEqual(self.cost(read), {LOOKUP: 1}, name)
+
+    def test_an_empty_file_create_costs_one_metadata_call(self):
+        root = self.mount("creator")
+        os.stat(root)
+        for i in range(10):
+            def create():
+                os.close(os.open(os.path.join(root, f"f{i}"), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            calls = self.cost(create)
+        # The kernel looks a name up before it creates it, unless it can do both at once.
+        self.assertEqual(calls.get(CREATE), 1)
+        self.assertLessEqual(sum(calls.values()), 2, calls)
+
+    def test_listing_a_directory_with_attributes_costs_few_calls(self):
+        for i in range(500):
+            write_file(self.path(f"f{i}"), b"x")
+        root = self.mount("lister")
+        os.stat(root)
+
+        def walk():
+            self.assertEqual(len(os.listdir(root)), 500)
+        self.assertLessEqual(sum(self.cost(walk).values()), 20)
+
+
+if __name__ == "__main__":
+    unittest.main()
