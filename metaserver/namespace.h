@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "common/clock.h"
+#include "common/status.h"
 #include "metaserver/lock_table.h"
 #include "metaserver/log/replicated_log.h"
 #include "metaserver/mutation.h"

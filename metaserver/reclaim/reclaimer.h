@@ -9,6 +9,7 @@
 #include <absl/time/time.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -48,18 +49,23 @@ class Reclaimer {
   // Callbacks of the cluster side may come after the reclaimer is gone; they hold this, not it.
   struct Finished;
 
-  absl::Status RemoveFinished();
+  absl::Status VisitList(
+      char list,
+      absl::FunctionRef<absl::StatusOr<bool>(const std::string&, std::string_view)> visit);
   absl::Status ReclaimOrphans();
-  absl::Status ReclaimOne(const std::string& key, const struct Orphan& orphan);
+  absl::Status ReclaimOne(const std::string& key, const Orphan& orphan);
   absl::Status DeleteContents();
   absl::Status TakeOverTruncations();
+  absl::StatusOr<std::optional<wire::TruncateContent>> TruncationOf(InodeNumber ino);
+  absl::Status RemoveFinished();
+  absl::Status FinishDeletion(const std::string& key);
+  absl::Status FinishTruncation(const std::string& key);
   void Run();
 
   const ReclaimerOptions options_;
   Namespace* const names_;
   ContentDeleter* const deleter_;
   SessionFence* const fence_;
-  const absl::Time started_;
   const std::shared_ptr<Finished> finished_;
   absl::flat_hash_set<std::string> under_way_;  // keys of the records; only used in RunOnce
   mutable absl::Mutex mu_;

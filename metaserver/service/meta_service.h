@@ -28,6 +28,8 @@ class MetaService {
   void Stop();                            // after server.Stop()
 
  private:
+  absl::Status OpenSession(const wire::OpenSessionRequest& request, std::string_view peer_address,
+                           wire::OpenSessionResponse& response);
   void RegisterSessions(net::RpcServer& server);
   void RegisterReads(net::RpcServer& server);
   void RegisterMutations(net::RpcServer& server);

@@ -76,7 +76,8 @@ class SessionTable {
   // Another session than `self` has it open for writing.
   bool OtherWriters(InodeNumber ino, SessionId self) const;
   bool IsHeld(InodeNumber ino) const;
-  bool IsLive(SessionId session) const;  // known, neither closed nor expired
+  bool IsLive(SessionId session) const;   // known, neither closed nor expired
+  bool IsKnown(SessionId session) const;  // also while it is being fenced
   // True when every session has reported since `time`: whoever had a file open then has said so.
   bool AllReportedSince(absl::Time time) const;
 
@@ -96,14 +97,19 @@ class SessionTable {
   struct Session {
     SessionRecord record;
     absl::Duration last_heartbeat;  // SinceBoot
+    bool whole = false;             // what it holds is known since this process started
     absl::Time last_report = absl::InfinitePast();
-    bool ended = false;    // closed or expired
-    bool fencing = false;  // handed to the fence
-    bool fenced = false;
+    bool ended = false;                         // closed or expired
+    bool fencing = false;                       // handed to the fence
     absl::flat_hash_map<uint64_t, bool> opens;  // inode -> also for writing
     uint32_t writes = 0;
     std::vector<wire::PeerTransport> transports;
     std::array<Slot, kSlotsPerSession> slots;
+  };
+  // Confirmed fences; the cluster side may report one after the table is gone.
+  struct Fenced {
+    absl::Mutex mu;
+    std::vector<SessionId> sessions ABSL_GUARDED_BY(mu);
   };
   using Sessions = absl::flat_hash_map<uint64_t, std::unique_ptr<Session>>;
 
@@ -114,12 +120,15 @@ class SessionTable {
   void Release(Session& session, uint64_t ino, bool write_only) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropAll(Session& session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status RemoveRecords(SessionId id);
+  absl::StatusOr<SlotResult> ReadSlot(const wire::MetaContext& context) const;
+  std::vector<SessionId> TakeEnded();
 
   const SessionTableOptions options_;
   MetaStore* const store_;
   ReplicatedLog* const log_;
   Clock* const clock_;
   IdBlocks ids_;
+  const std::shared_ptr<Fenced> fenced_ = std::make_shared<Fenced>();
   mutable absl::Mutex mu_;
   Sessions sessions_ ABSL_GUARDED_BY(mu_);
   // Who holds an inode: sessions, each with "for writing".

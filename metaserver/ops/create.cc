@@ -1,0 +1,51 @@
+#include <cerrno>
+
+#include "common/status.h"
+#include "metaserver/ops/mutations.h"
+#include "metaserver/ops/new_name.h"
+#include "metaserver/ops/open_file.h"
+
+namespace penstock::metaserver {
+namespace {
+
+absl::Status CreateNew(Mutation& m, const wire::CreateRequest& request, const Inode& parent,
+                       wire::CreateResponse& response) {
+  ASSIGN_OR_RETURN(Inode inode, m.NewInode(parent, S_IFREG | (request.mode() & 07777)));
+  inode.nlink = 1;
+  RETURN_IF_ERROR(m.GiveContent(inode));
+  AddName(m, parent, request.name(), inode);
+  RETURN_IF_ERROR(OpenInode(m, inode, {request.write(), /*truncate=*/false}));
+  response.set_created(true);
+  m.view().FillEntry(inode, *response.mutable_entry());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// open(O_CREAT): makes the file, or opens the one that is there.
+absl::Status Create(Mutation& m, const wire::CreateRequest& request,
+                    wire::CreateResponse& response) {
+  const InodeNumber parent(request.parent());
+  const std::string& name = request.name();
+  if (name == "." || name == "..") return PosixError(EISDIR, "'.' and '..' are directories");
+  RETURN_IF_ERROR(CheckName(name));
+  m.locks().LockNames({{parent, name}});
+  // The name is locked, so what it names cannot change any more.
+  auto dentry = m.view().GetDentry(parent, name);
+  if (!dentry.ok() && ErrnoOf(dentry.status()) != ENOENT) return dentry.status();
+  if (!dentry.ok()) {
+    m.locks().LockInodes({{parent, false}});
+    ASSIGN_OR_RETURN(const Inode directory, m.view().GetDirectory(parent));
+    return CreateNew(m, request, directory, response);
+  }
+  if (request.exclusive()) return PosixError(EEXIST, "the name exists");
+  const InodeNumber ino(parent.dataset(), dentry->local);
+  m.locks().LockInodes({{parent, false}, {ino, request.truncate()}});
+  ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
+  if (inode.is_directory()) return PosixError(EISDIR, "the name is a directory");
+  RETURN_IF_ERROR(OpenInode(m, inode, {request.write(), request.truncate()}));
+  m.view().FillEntry(inode, *response.mutable_entry());
+  return absl::OkStatus();
+}
+
+}  // namespace penstock::metaserver

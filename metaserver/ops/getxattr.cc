@@ -1,0 +1,18 @@
+#include "common/status.h"
+#include "metaserver/ops/read_operations.h"
+#include "metaserver/ops/xattr_rules.h"
+
+namespace penstock::metaserver {
+
+absl::Status Getxattr(const ReadView& view, const wire::GetxattrRequest& request,
+                      wire::GetxattrResponse& response) {
+  RETURN_IF_ERROR(CheckXattrName(request.name()));
+  const InodeNumber ino(request.ino());
+  RETURN_IF_ERROR(view.GetInode(ino).status());
+  ASSIGN_OR_RETURN(std::string value, view.GetXattr(ino, request.name()));
+  RETURN_IF_ERROR(DecodeXattr(value));
+  response.set_value(std::move(value));
+  return absl::OkStatus();
+}
+
+}  // namespace penstock::metaserver

@@ -1,0 +1,16 @@
+#include "common/status.h"
+#include "metaserver/ops/mutations.h"
+#include "metaserver/ops/open_file.h"
+
+namespace penstock::metaserver {
+
+absl::Status Open(Mutation& m, const wire::OpenRequest& request, wire::EntryResponse& response) {
+  const InodeNumber ino(request.ino());
+  m.locks().LockInodes({{ino, request.truncate()}});
+  ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
+  RETURN_IF_ERROR(OpenInode(m, inode, {request.write(), request.truncate()}));
+  m.view().FillEntry(inode, *response.mutable_entry());
+  return absl::OkStatus();
+}
+
+}  // namespace penstock::metaserver

@@ -1,0 +1,48 @@
+#include "metaserver/ops/open_file.h"
+
+#include <cerrno>
+
+#include "common/status.h"
+#include "metaserver/session/session_table.h"
+#include "metaserver/store/keys.h"
+
+namespace penstock::metaserver {
+
+absl::Status CheckNotTruncating(const Mutation& m, const Inode& inode, bool own_allowed) {
+  if (inode.truncate.id == 0) return absl::OkStatus();
+  if (own_allowed && inode.truncate.session == m.session()) return absl::OkStatus();
+  return WithReason(absl::AbortedError("the file is being truncated"), Reason::kTruncating);
+}
+
+absl::Status EmptyFile(Mutation& m, Inode& inode) {
+  if (inode.size != 0 || !inode.is_inline) {
+    m.BuryContent(inode);
+    m.CountBytes(inode, inode.size, 0);
+    if (inode.truncate.id != 0) {
+      inode.truncate = TruncateIntent();  // of the content that just died
+      m.Delete(Family::kOrphan, TruncateKey(inode.ino));
+    }
+    RETURN_IF_ERROR(m.GiveContent(inode));
+    ++inode.data_version;
+  }
+  inode.mtime = inode.ctime = m.now();
+  return absl::OkStatus();
+}
+
+absl::Status OpenInode(Mutation& m, Inode& inode, OpenHow how) {
+  if (inode.is_directory() && (how.write || how.truncate)) {
+    return PosixError(EISDIR, "a directory cannot be written");
+  }
+  if (inode.is_regular() && (how.write || how.truncate)) {
+    RETURN_IF_ERROR(CheckNotTruncating(m, inode, /*own_allowed=*/true));
+    if (how.truncate) {
+      RETURN_IF_ERROR(EmptyFile(m, inode));
+      m.PutInode(inode);
+    }
+  }
+  m.OnApplied([sessions = m.context().read.sessions, session = m.session(), ino = inode.ino,
+               write = how.write] { sessions->NoteOpen(session, ino, write); });
+  return absl::OkStatus();
+}
+
+}  // namespace penstock::metaserver

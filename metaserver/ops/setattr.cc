@@ -1,0 +1,80 @@
+#include <algorithm>
+#include <cerrno>
+
+#include "common/status.h"
+#include "metaserver/ops/file_size.h"
+#include "metaserver/ops/mutations.h"
+
+namespace penstock::metaserver {
+namespace {
+
+absl::StatusOr<FileTime> TimeOf(const wire::Time& time) {
+  if (time.nanos() >= 1000000000) return PosixError(EINVAL, "nanoseconds out of range");
+  return FileTime{time.seconds(), time.nanos()};
+}
+
+// As Linux: set-user-id goes, and set-group-id where the group may execute.
+void KillSetIds(Inode& inode) {
+  if (inode.is_directory()) return;
+  inode.mode &= ~uint32_t{S_ISUID};
+  if (inode.mode & S_IXGRP) inode.mode &= ~uint32_t{S_ISGID};
+}
+
+bool InGroup(const wire::Credentials& who, uint32_t gid) {
+  return who.gid() == gid ||
+         std::find(who.groups().begin(), who.groups().end(), gid) != who.groups().end();
+}
+
+void SetOwnerAndMode(Mutation& m, const wire::SetattrRequest& request, Inode& inode) {
+  const uint32_t fields = request.fields();
+  const bool chown = (fields & (wire::SETATTR_UID | wire::SETATTR_GID)) != 0;
+  if (fields & wire::SETATTR_UID) inode.uid = request.uid();
+  if (fields & wire::SETATTR_GID) inode.gid = request.gid();
+  if (chown || (fields & wire::SETATTR_KILL_SUIDGID)) KillSetIds(inode);
+  if (fields & wire::SETATTR_MODE) {
+    inode.mode = (inode.mode & S_IFMT) | (request.mode() & 07777);
+    const wire::Credentials& who = m.context().credentials;
+    if (who.uid() != 0 && !InGroup(who, inode.gid) && !inode.is_directory()) {
+      inode.mode &= ~uint32_t{S_ISGID};
+    }
+  }
+}
+
+absl::Status SetTimes(Mutation& m, const wire::SetattrRequest& request, Inode& inode) {
+  const uint32_t fields = request.fields();
+  if (fields & wire::SETATTR_ATIME) {
+    ASSIGN_OR_RETURN(inode.atime, TimeOf(request.atime()));
+  }
+  if (fields & wire::SETATTR_MTIME) {
+    ASSIGN_OR_RETURN(inode.mtime, TimeOf(request.mtime()));
+  }
+  if (fields & wire::SETATTR_ATIME_NOW) inode.atime = m.now();
+  if (fields & wire::SETATTR_MTIME_NOW) inode.mtime = m.now();
+  inode.ctime = m.now();
+  if (fields & wire::SETATTR_CTIME) {
+    ASSIGN_OR_RETURN(inode.ctime, TimeOf(request.ctime()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Setattr(Mutation& m, const wire::SetattrRequest& request,
+                     wire::SetattrResponse& response) {
+  const InodeNumber ino(request.ino());
+  m.locks().LockInodes({{ino, true}});
+  ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
+  SetOwnerAndMode(m, request, inode);
+  if (request.fields() & wire::SETATTR_SIZE) {
+    if (inode.is_directory()) return PosixError(EISDIR, "a directory has no size to set");
+    if (!inode.is_regular()) return PosixError(EINVAL, "only regular files have a size to set");
+    RETURN_IF_ERROR(SetSize(m, inode, request.size(), response));
+    inode.mtime = m.now();
+  }
+  RETURN_IF_ERROR(SetTimes(m, request, inode));
+  m.PutInode(inode);
+  m.view().FillEntry(inode, *response.mutable_entry());
+  return absl::OkStatus();
+}
+
+}  // namespace penstock::metaserver

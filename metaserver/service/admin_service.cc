@@ -1,0 +1,107 @@
+#include "metaserver/service/admin_service.h"
+
+#include <absl/strings/str_cat.h>
+
+#include "common/net/grpc_credentials.h"
+#include "metaserver/store/keys.h"
+#include "metaserver/store/list_count.h"
+
+namespace penstock::metaserver {
+namespace {
+
+constexpr uint64_t kCountAtMost = 100000;  // of background work: beyond it nobody needs the number
+constexpr absl::Duration kSilentClient = absl::Seconds(10);
+
+template <typename From, typename To>
+void Copy(const From& from, To* to) {
+  for (const auto& value : from) *to->Add() = value;
+}
+
+uint64_t Milliseconds(absl::Duration duration) {
+  return static_cast<uint64_t>(std::max<int64_t>(0, absl::ToInt64Milliseconds(duration)));
+}
+
+}  // namespace
+
+AdminService::AdminService(Sources sources)
+    : sources_(std::move(sources)), started_(sources_.clock->SinceBoot()) {}
+
+std::vector<wire::ClientInfo> AdminService::Clients() const {
+  std::vector<wire::ClientInfo> clients;
+  for (const SessionInfo& session : sources_.names->sessions().List()) {
+    wire::ClientInfo& client = clients.emplace_back();
+    client.set_session_id(session.record.id.value());
+    client.set_hostname(session.record.hostname);
+    client.set_mountpoint(session.record.mountpoint);
+    client.set_pid(session.record.pid);
+    client.set_version(session.record.version);
+    client.set_address(session.record.address);
+    client.set_last_heartbeat_ms(Milliseconds(session.since_heartbeat));
+    client.set_connected_s(Milliseconds(session.connected) / 1000);
+    client.set_open_files(session.open_files);
+    client.set_open_files_write(session.open_files_write);
+    Copy(session.transports, client.mutable_transports());
+  }
+  return clients;
+}
+
+grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusRequest*,
+                                  wire::StatusResponse* response) {
+  ClusterView view = sources_.cluster->View();
+  const std::vector<wire::ClientInfo> clients = Clients();
+  for (const wire::ClientInfo& client : clients) {
+    if (client.last_heartbeat_ms() <= Milliseconds(kSilentClient)) continue;
+    view.problems.push_back(absl::StrCat("client ", client.hostname(), ":", client.mountpoint(),
+                                         " is silent for ", client.last_heartbeat_ms() / 1000,
+                                         " s: unmount it there if it is gone for good"));
+  }
+  response->set_cluster_id(sources_.cluster->cluster_id());
+  response->set_metaserver_version(PENSTOCK_VERSION);
+  response->set_metaserver_address(sources_.address);
+  response->set_uptime_s(Milliseconds(sources_.clock->SinceBoot() - started_) / 1000);
+  response->set_map_version(view.map_version);
+  response->set_log_index(sources_.names->log().last_index());
+  Copy(view.servers, response->mutable_servers());
+  Copy(view.targets, response->mutable_targets());
+  Copy(view.groups_by_state, response->mutable_groups());
+  Copy(clients, response->mutable_clients());
+  Copy(view.classes, response->mutable_classes());
+  Copy(view.problems, response->mutable_problems());
+  auto counters = sources_.names->Counters(kRootDataset);
+  if (!counters.ok()) return net::ToGrpc(counters.status());
+  response->set_inodes(static_cast<uint64_t>(std::max<int64_t>(0, counters->inodes)));
+  const MetaStore& store = sources_.names->store();
+  response->set_orphans(CountList(store, Family::kOrphan, kOrphanList, kCountAtMost));
+  response->set_contents_to_delete(
+      CountList(store, Family::kOrphan, kDeadContentList, kCountAtMost));
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::ListTargets(grpc::ServerContext*, const wire::ListTargetsRequest*,
+                                       wire::ListTargetsResponse* response) {
+  Copy(sources_.cluster->View().targets, response->mutable_targets());
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::ListGroups(grpc::ServerContext*, const wire::ListGroupsRequest*,
+                                      wire::ListGroupsResponse* response) {
+  Copy(sources_.cluster->View().groups, response->mutable_groups());
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::ListClients(grpc::ServerContext*, const wire::ListClientsRequest*,
+                                       wire::ListClientsResponse* response) {
+  Copy(Clients(), response->mutable_clients());
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::StatPath(grpc::ServerContext*, const wire::StatPathRequest* request,
+                                    wire::StatPathResponse* response) {
+  absl::StatusOr<wire::Entry> entry = sources_.names->ResolvePath(request->path());
+  if (!entry.ok()) return net::ToGrpc(entry.status());
+  *response->mutable_entry() = *std::move(entry);
+  *response->mutable_map() = sources_.cluster->map().MapSince(0);
+  return grpc::Status::OK;
+}
+
+}  // namespace penstock::metaserver

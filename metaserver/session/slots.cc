@@ -1,0 +1,86 @@
+// The part of SessionTable that makes a retried mutation return its first result.
+#include "common/status.h"
+#include "metaserver/session/session_table.h"
+#include "metaserver/store/keys.h"
+
+namespace penstock::metaserver {
+namespace {
+
+absl::Status UnknownSession() {
+  return WithReason(absl::FailedPreconditionError("the session ended or never was"),
+                    Reason::kSessionUnknown);
+}
+
+absl::Status CheckOrder(bool running, uint64_t last, uint64_t sequence) {
+  if (running) return absl::AbortedError("the slot's last request is still under way");
+  if (sequence < last) {
+    return WithReason(absl::FailedPreconditionError("a newer request used the slot"),
+                      Reason::kOldSequence);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<SlotResult> SessionTable::ReadSlot(const wire::MetaContext& context) const {
+  auto record =
+      store_->Get(Family::kSession, SlotKey(SessionId(context.session_id()), context.slot()));
+  if (absl::IsNotFound(record.status())) return SlotResult();
+  RETURN_IF_ERROR(record.status());
+  return DecodeSlotResult(*record);
+}
+
+absl::StatusOr<std::optional<std::string>> SessionTable::BeginMutation(
+    const wire::MetaContext& context) {
+  const SessionId id(context.session_id());
+  if (context.sequence() == 0) {  // not to be repeated
+    RETURN_IF_ERROR(Check(id));
+    return std::optional<std::string>();
+  }
+  if (context.slot() >= kSlotsPerSession) return absl::InvalidArgumentError("no such slot");
+  bool need_record = false;
+  {
+    absl::MutexLock lock(&mu_);
+    Session* session = Find(id);
+    if (session == nullptr) return UnknownSession();
+    Slot& slot = session->slots[context.slot()];
+    RETURN_IF_ERROR(CheckOrder(slot.running, slot.sequence, context.sequence()));
+    if (slot.sequence == context.sequence() && !slot.failure.ok()) return slot.failure;
+    need_record = !slot.loaded || slot.sequence == context.sequence();
+    slot.running = true;  // from here on a repeat waits
+    if (!need_record) {
+      slot.sequence = context.sequence();
+      slot.failure = absl::OkStatus();
+    }
+  }
+  if (!need_record) return std::optional<std::string>();
+  auto record = ReadSlot(context);
+  absl::MutexLock lock(&mu_);
+  Session* session = Find(id);
+  if (session == nullptr) return UnknownSession();
+  Slot& slot = session->slots[context.slot()];
+  slot.running = false;
+  RETURN_IF_ERROR(record.status());
+  slot.loaded = true;
+  slot.sequence = std::max(slot.sequence, record->sequence);
+  RETURN_IF_ERROR(CheckOrder(false, slot.sequence, context.sequence()));
+  if (record->sequence == context.sequence()) return std::optional(std::move(record->response));
+  slot.running = true;
+  slot.sequence = context.sequence();
+  slot.failure = absl::OkStatus();
+  return std::optional<std::string>();
+}
+
+void SessionTable::EndMutation(const wire::MetaContext& context, const absl::Status& status,
+                               bool recorded) {
+  if (context.sequence() == 0) return;
+  absl::MutexLock lock(&mu_);
+  Session* session = Find(SessionId(context.session_id()));
+  if (session == nullptr) return;
+  Slot& slot = session->slots[context.slot()];
+  slot.running = false;
+  // "Try again" is not a result: the repeat runs afresh. So does one that changed no record.
+  if (!recorded && !status.ok() && !IsRetryable(status)) slot.failure = status;
+}
+
+}  // namespace penstock::metaserver
