@@ -1,12 +1,12 @@
 // ChunkStore keeps the chunks of one target: slab files with size classes and a RocksDB index, laid
 // out as in docs/formats/chunk_store.md. Thread-safe. Knows nothing of replicas or networks.
 //
-// A chunk has at most one committed and at most one pending version. Stage() makes a change pending;
-// Commit() makes it the committed one; Discard() forgets it. The committed version stays readable
-// while another is pending.
+// A chunk has at most one committed and at most one pending version. Stage() makes a change
+// pending; Commit() makes it the committed one; Discard() forgets it. The committed version stays
+// readable while another is pending.
 //
-// Durability: what Stage/Commit/Discard acknowledged was handed to the operating system and survives
-// kill -9. It survives a power cut after the next Barrier(), which runs at least every
+// Durability: what Stage/Commit/Discard acknowledged was handed to the operating system and
+// survives kill -9. It survives a power cut after the next Barrier(), which runs at least every
 // `barrier_every`. After a power cut a chunk has an old or its new content, never a mix, never an
 // unreadable one (DESIGN.md section 6).
 #pragma once
@@ -31,13 +31,13 @@
 namespace penstock::chunkserver {
 
 struct ChunkStoreOptions {
-  std::string dir;                               // the target's directory, on one disk
-  std::string cluster_id;                        // must equal the identity file's
-  uint64_t slab_bytes = 256 * kMiB;              // of one slab file, preallocated sparsely
-  uint64_t reserve_bytes = 1 * kGiB;             // writes fail with ENOSPC below this much free space
-  uint32_t max_chunk_bytes = 64 * kMiB;          // larger writes are refused
+  std::string dir;                       // the target's directory, on one disk
+  std::string cluster_id;                // must equal the identity file's
+  uint64_t slab_bytes = 256 * kMiB;      // of one slab file, preallocated sparsely
+  uint64_t reserve_bytes = 1 * kGiB;     // writes fail with ENOSPC below this much free space
+  uint32_t max_chunk_bytes = 64 * kMiB;  // larger writes are refused
   absl::Duration barrier_every = absl::Seconds(1);
-  uint64_t index_cache_bytes = 64 * kMiB;        // RocksDB block cache
+  uint64_t index_cache_bytes = 64 * kMiB;  // RocksDB block cache
 };
 
 // Who made a write. A member keeps the last few with the chunk and recognises a repeat.
@@ -57,37 +57,37 @@ enum class ChangeKind : uint8_t { kWrite = 1, kTruncate = 2, kZero = 3, kDelete 
 // One change of one chunk, as in proto/chunk.proto's ChunkWrite.
 struct ChunkChange {
   ChangeKind kind = ChangeKind::kWrite;
-  uint32_t offset = 0;              // kWrite, kZero; new length for kTruncate
-  uint32_t length = 0;              // kZero
-  absl::Span<const char> data;      // kWrite, kReplace
-  uint32_t crc32c = 0;              // of data; checked before anything is changed (DATA_LOSS)
+  uint32_t offset = 0;          // kWrite, kZero; new length for kTruncate
+  uint32_t length = 0;          // kZero
+  absl::Span<const char> data;  // kWrite, kReplace
+  uint32_t crc32c = 0;          // of data; checked before anything is changed (DATA_LOSS)
   WriteStamp stamp;
 };
 
 // What the index knows of one chunk.
 struct ChunkInfo {
-  ChunkVersion committed;           // not valid: absent (never written, or deleted)
-  uint32_t logical_length = 0;      // of the committed version
+  ChunkVersion committed;       // not valid: absent (never written, or deleted)
+  uint32_t logical_length = 0;  // of the committed version
   uint32_t stored_length = 0;
   std::optional<ChunkVersion> pending;
   ChangeKind pending_kind = ChangeKind::kWrite;
   bool pending_deletes = false;
   std::vector<ChannelRecord> channels;  // newest last, at most 8; those of the pending one included
-  bool quarantined = false;         // its bytes failed their checksum: never served, not absent
+  bool quarantined = false;             // its bytes failed their checksum: never served, not absent
   bool exists() const { return committed.valid(); }
 };
 
 struct ReadResult {
   ChunkVersion version;
   uint32_t logical_length = 0;
-  uint32_t length = 0;              // bytes read; short at the chunk's end
-  uint32_t crc32c = 0;              // of those bytes, after the stored block checksums were checked
+  uint32_t length = 0;  // bytes read; short at the chunk's end
+  uint32_t crc32c = 0;  // of those bytes, after the stored block checksums were checked
 };
 
 struct SpaceUsage {
-  uint64_t capacity_bytes = 0;      // of the file system
-  uint64_t free_bytes = 0;          // above the reserve, free slots included
-  uint64_t stored_bytes = 0;        // in chunks
+  uint64_t capacity_bytes = 0;  // of the file system
+  uint64_t free_bytes = 0;      // above the reserve, free slots included
+  uint64_t stored_bytes = 0;    // in chunks
   uint64_t chunks = 0;
 };
 
@@ -96,38 +96,48 @@ struct SpaceUsage {
 struct TargetIdentity {
   std::string cluster_id;
   std::string target_uuid;
-  TargetId target_id;               // 0 until registered
+  TargetId target_id;  // 0 until registered
 };
 
 class ChunkStore {
  public:
   // Makes a new, empty target in `dir` (created if missing; must be empty). Synced when it returns.
-  static absl::Status Format(const std::string& dir, const TargetIdentity& identity, FileSystem* fs);
+  static absl::Status Format(const std::string& dir, const TargetIdentity& identity,
+                             FileSystem* fs);
   static absl::StatusOr<TargetIdentity> ReadIdentity(const std::string& dir, FileSystem* fs);
   static absl::Status WriteIdentity(const std::string& dir, const TargetIdentity& identity,
                                     FileSystem* fs);
 
   // Opens and repairs what a crash left. `boot_id` is the machine's: under a new one the records
   // after the last barrier are checked against the data. FAILED_PRECONDITION with kAbsentTarget:
-  // no identity, or a foreign one. `fs` and `clock` must outlive the store. Starts the barrier thread.
+  // no identity, or a foreign one. `fs` and `clock` must outlive the store. Starts the barrier
+  // thread.
   static absl::StatusOr<std::unique_ptr<ChunkStore>> Open(ChunkStoreOptions options,
                                                           const std::string& boot_id,
                                                           FileSystem* fs, Clock* clock);
   virtual ~ChunkStore() = default;
 
-  // Makes `change` the pending version. FAILED_PRECONDITION: another version is pending.
-  // RESOURCE_EXHAUSTED (ENOSPC), DATA_LOSS (checksum of data or of the old bytes), INVALID_ARGUMENT.
-  // After an error the chunk is unchanged.
+  // Makes `change` the pending version. OK when that very version is pending already.
+  // FAILED_PRECONDITION: another version is pending, or the committed one is not older.
+  // RESOURCE_EXHAUSTED (ENOSPC), DATA_LOSS (checksum of data or of the old bytes),
+  // INVALID_ARGUMENT. After an error the chunk is unchanged.
   virtual absl::Status Stage(const ChunkKey& key, ChunkVersion version,
                              const ChunkChange& change) = 0;
-  // OK when `version` is committed already.
+  // OK when `version` is committed already. NOT_FOUND: it is neither pending nor committed (also
+  // the repeat of a deletion, which leaves nothing behind).
   virtual absl::Status Commit(const ChunkKey& key, ChunkVersion version) = 0;
+  // OK when `version` is not pending (any more).
   virtual absl::Status Discard(const ChunkKey& key, ChunkVersion version) = 0;
 
   // Reads the committed version into `into`. NOT_FOUND: absent. DATA_LOSS: a checksum failed; the
   // chunk is quarantined from then on.
   virtual absl::StatusOr<ReadResult> Read(const ChunkKey& key, uint32_t offset,
                                           absl::Span<char> into) = 0;
+  // The same without waiting for the disk. ABORTED: it would wait; call Read().
+  virtual absl::StatusOr<ReadResult> ReadNoWait(const ChunkKey& /*key*/, uint32_t /*offset*/,
+                                                absl::Span<char> /*into*/) {
+    return absl::AbortedError("would wait for the disk");
+  }
   // Reads the whole pending version (to resend it), into a new string.
   virtual absl::StatusOr<std::string> ReadPending(const ChunkKey& key) = 0;
 
@@ -140,7 +150,8 @@ class ChunkStore {
   virtual absl::Status Barrier() = 0;
   virtual uint64_t barrier_number() const = 0;
 
-  // A version sequence higher than any used before on this target, also before a crash or power cut.
+  // A version sequence higher than any used before on this target, also before a crash or power
+  // cut.
   virtual absl::StatusOr<uint64_t> NextSequence() = 0;
   // Lets sequences continue above one seen from elsewhere.
   virtual absl::Status RaiseSequence(uint64_t seen) = 0;

@@ -1,0 +1,119 @@
+// Making and opening a target: what stands in its directory, and the order in which the parts
+// start.
+#include <spdlog/spdlog.h>
+
+#include "chunkserver/store/recovery.h"
+#include "chunkserver/store/slab_chunk_store.h"
+#include "common/status.h"
+
+namespace penstock::chunkserver {
+namespace {
+
+std::string SlabDir(const std::string& dir) { return dir + "/slabs"; }
+std::string IndexDir(const std::string& dir) { return dir + "/index"; }
+
+absl::Status Absent(const std::string& why) {
+  return WithReason(absl::FailedPreconditionError("target is absent: " + why),
+                    Reason::kAbsentTarget);
+}
+
+absl::StatusOr<TargetIdentity> ReadOwnIdentity(const ChunkStoreOptions& options, FileSystem* fs) {
+  ASSIGN_OR_RETURN(TargetIdentity identity, ChunkStore::ReadIdentity(options.dir, fs));
+  if (identity.cluster_id != options.cluster_id) {
+    return Absent(options.dir + " belongs to cluster " + identity.cluster_id);
+  }
+  return identity;
+}
+
+}  // namespace
+
+absl::Status ChunkStore::Format(const std::string& dir, const TargetIdentity& identity,
+                                FileSystem* fs) {
+  return SlabChunkStore::Format(dir, identity, StoreSeams{fs, SystemClock()});
+}
+
+absl::StatusOr<std::unique_ptr<ChunkStore>> ChunkStore::Open(ChunkStoreOptions options,
+                                                             const std::string& boot_id,
+                                                             FileSystem* fs, Clock* clock) {
+  return SlabChunkStore::Open(std::move(options), boot_id, StoreSeams{fs, clock});
+}
+
+absl::Status SlabChunkStore::Format(const std::string& dir, const TargetIdentity& identity,
+                                    const StoreSeams& seams) {
+  RETURN_IF_ERROR(seams.fs->MakeDirectory(dir));
+  ASSIGN_OR_RETURN(std::vector<std::string> names, seams.fs->List(dir));
+  std::erase(names, "lost+found");  // of a fresh file system's root
+  if (!names.empty()) {
+    return absl::FailedPreconditionError("cannot format " + dir + ": it is not empty");
+  }
+  RETURN_IF_ERROR(seams.fs->MakeDirectory(SlabDir(dir)));
+  RETURN_IF_ERROR(ChunkIndex::Create(IndexDir(dir), seams.index_env));
+  RETURN_IF_ERROR(seams.fs->SyncDirectory(dir));
+  // Last: a directory with an identity is a whole target.
+  return WriteIdentity(dir, identity, seams.fs);
+}
+
+absl::StatusOr<std::unique_ptr<SlabChunkStore>> SlabChunkStore::Open(ChunkStoreOptions options,
+                                                                     const std::string& boot_id,
+                                                                     const StoreSeams& seams) {
+  if (SlotBytesFor(options.max_chunk_bytes) > options.slab_bytes) {
+    return absl::InvalidArgumentError("slab_bytes is smaller than the largest chunk");
+  }
+  ASSIGN_OR_RETURN(TargetIdentity identity, ReadOwnIdentity(options, seams.fs));
+  // Its lock file also keeps a second process away.
+  absl::StatusOr<std::unique_ptr<ChunkIndex>> index =
+      ChunkIndex::Open(IndexDir(options.dir), options.index_cache_bytes, seams.index_env);
+  if (absl::IsNotFound(index.status())) return Absent(options.dir + " has no chunk index");
+  RETURN_IF_ERROR(index.status());
+  std::unique_ptr<SlabChunkStore> store(
+      new SlabChunkStore(std::move(options), std::move(identity), seams, std::move(index).value()));
+  RETURN_IF_ERROR(Annotate(store->Start(boot_id), "open " + store->options_.dir));
+  return store;
+}
+
+SlabChunkStore::SlabChunkStore(ChunkStoreOptions options, TargetIdentity identity,
+                               const StoreSeams& seams, std::unique_ptr<ChunkIndex> index)
+    : options_(std::move(options)),
+      identity_(std::move(identity)),
+      fs_(seams.fs),
+      clock_(seams.clock),
+      index_(std::move(index)),
+      slabs_(SlabDir(options_.dir), options_.slab_bytes, seams.fs),
+      slots_(options_.slab_bytes),
+      reader_(&slabs_, index_.get()) {}
+
+SlabChunkStore::~SlabChunkStore() {
+  if (barrier_) barrier_->Stop();
+}
+
+absl::Status SlabChunkStore::Start(const std::string& boot_id) {
+  ASSIGN_OR_RETURN(StoreState state, index_->GetState());
+  ASSIGN_OR_RETURN(uint64_t used_sequences, index_->GetSequence());
+  const bool new_boot = state.boot_id != boot_id;
+  Recovery recovery({index_.get(), &slabs_, &slots_, &reader_}, state, new_boot);
+  ASSIGN_OR_RETURN(Recovered recovered, recovery.Run());
+
+  journal_ = std::make_unique<IntervalJournal>(index_.get(), recovered.next_interval, state);
+  journal_->AddUnfinished(std::move(recovered.unfinished));
+  writer_ = std::make_unique<ImageWriter>(
+      ImageWriter::Parts{&slabs_, &slots_, index_.get(), &reader_}, recovered.next_patch);
+  deferred_ = std::make_unique<DeferredWrites>(
+      DeferredWrites::Parts{index_.get(), journal_.get(), &slabs_, &locks_});
+  for (const ChunkKey& key : recovered.patched) deferred_->Added(key);
+  sequences_ = std::make_unique<SequenceSource>(index_.get(), used_sequences);
+  state.boot_id = boot_id;
+  barrier_ = std::make_unique<chunkserver::Barrier>(
+      chunkserver::Barrier::Parts{index_.get(), journal_.get(), &slabs_, &slots_, deferred_.get(),
+                                  clock_},
+      options_.barrier_every, std::move(state));
+  if (new_boot) {
+    // What was decided is durable, under the new boot id, before anything builds on it.
+    RETURN_IF_ERROR(Annotate(barrier_->RunFirst(), "first barrier"));
+    SPDLOG_INFO("target checked after reboot dir={} checked={} restored={}", options_.dir,
+                recovered.checked, recovered.restored);
+  }
+  barrier_->Start();
+  return absl::OkStatus();
+}
+
+}  // namespace penstock::chunkserver
