@@ -156,6 +156,7 @@ std::string EncodeReply(const ReplyTo& to, const absl::Status& status,
   header.kind = FrameKind::kReply;
   header.method = to.method;
   header.request_id = to.request_id;
+  header.flags = to.closing ? kFlagClosing : 0;
   if (status.ok()) {
     header.payload_bytes = payload_bytes;
     return EncodeFrame(header, response);

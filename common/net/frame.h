@@ -15,6 +15,7 @@ namespace penstock::net {
 inline constexpr uint32_t kFrameMagic = 0x4B545350;  // "PSTK"
 inline constexpr uint8_t kProtocolVersion = 1;
 inline constexpr size_t kFrameHeaderBytes = 48;
+inline constexpr uint16_t kFlagClosing = 0x0100;          // of a reply: the server closes after it
 inline constexpr uint16_t kFlagsMustUnderstand = 0x00FF;  // unknown bits here are an error
 
 enum class FrameKind : uint8_t { kRequest = 1, kReply = 2 };
@@ -58,6 +59,7 @@ std::string EncodeFrame(FrameHeader header, std::string_view serialized_message)
 struct ReplyTo {
   uint16_t method = 0;
   uint64_t request_id = 0;
+  bool closing = false;  // the connection ends with this reply
 };
 // A reply with `status`; `response` and the payload count only when it is OK.
 std::string EncodeReply(const ReplyTo& to, const absl::Status& status,

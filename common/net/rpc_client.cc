@@ -116,7 +116,7 @@ absl::Status PendingCall::Finish(google::protobuf::Message* response, absl::Span
     Count(counters.payload_bytes_received, header.payload_bytes);
     if (received != nullptr) *received = header.payload_bytes;
   }
-  const bool reusable = header.request_id == state_->request_id && !connection.answered_early() &&
+  const bool reusable = (header.flags & kFlagClosing) == 0 && !connection.answered_early() &&
                         connection.NextFrame().ok();
   state_->Release(reusable);
   if (!answer.ok()) Count(counters.errors);

@@ -95,8 +95,9 @@ absl::Status ClientConnection::Send(OutgoingFrame* frame, const WaitLimit& limit
 absl::Status ClientConnection::CheckReply(uint64_t request_id) const {
   const FrameHeader& h = link_->header();
   if (h.kind != FrameKind::kReply) return absl::UnavailableError("peer sent a request");
-  // Request id 0 is about the connection as a whole: a refusal.
-  if (h.request_id != request_id && (h.request_id != 0 || h.code == 0)) {
+  // Request id 0 is about the connection as a whole.
+  const bool refusal = h.request_id == 0 && h.code != 0 && (h.flags & kFlagClosing) != 0;
+  if (h.request_id != request_id && !refusal) {
     return absl::UnavailableError("peer answered another request");
   }
   if (h.code != 0 && h.payload_bytes != 0) return absl::UnavailableError("error with a payload");
@@ -132,7 +133,7 @@ absl::Status ClientConnection::ReceivePayload(absl::Span<const iovec> into,
 bool ClientConnection::TryDrain(uint64_t request_id) {
   auto head = link_->ReceiveHead();
   if (!head.ok() || *head != Progress::kDone || !CheckReply(request_id).ok()) return false;
-  if (link_->header().request_id != request_id) return false;
+  if ((link_->header().flags & kFlagClosing) != 0) return false;
   const size_t bytes = link_->header().payload_bytes;
   if (bytes > kCheapDrainBytes) return false;
   char scratch[kCheapDrainBytes];

@@ -44,8 +44,8 @@ void Acceptor::OnEvents(uint32_t) {
 void Acceptor::TurnAway(Link* link) {
   state_->counters.turned_away.fetch_add(1, std::memory_order_relaxed);
   OutgoingFrame frame;
-  frame.head =
-      EncodeReply({}, absl::UnavailableError("server has too many connections"), nullptr, 0);
+  frame.head = EncodeReply({0, 0, true}, absl::UnavailableError("server has too many connections"),
+                           nullptr, 0);
   (void)link->Send(&frame);  // as much as the fresh socket takes, which is all of it
 }
 

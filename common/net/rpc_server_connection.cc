@@ -231,7 +231,7 @@ void ServerConnection::Refuse(uint64_t request_id, const absl::Status& status) {
   stage_ = Stage::kRefused;
   since_ = Now();
   Reply reply;
-  reply.frame.head = EncodeReply({0, request_id}, status, nullptr, 0);
+  reply.frame.head = EncodeReply({0, request_id, true}, status, nullptr, 0);
   SendReply(std::move(reply));
   SetReading(false);
   LingerOnceSent();

@@ -101,10 +101,10 @@ class RpcFixture {
     call.Finish(absl::OkStatus());
   }
 
-  void WaitForParked(size_t count) {
+  void WaitForParked(size_t count) {  // from any thread, hence INVARIANT
     absl::MutexLock lock(&mu);
     const auto enough = [&] { return parked.size() >= count; };
-    REQUIRE(mu.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(10)));
+    INVARIANT(mu.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(10)));
   }
   void AnswerParked() {
     std::vector<std::unique_ptr<ServerCall<wire::GetattrRequest, wire::EntryResponse>>> calls;
