@@ -1,0 +1,40 @@
+// The admin answers as JSON (numbers as numbers, sizes in bytes, ages in milliseconds) and as
+// tables.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "proto/admin.pb.h"
+
+namespace penstock::cli {
+
+using Json = nlohmann::ordered_json;
+
+// Lower case without the enum's prefix: "online", "in_sync".
+std::string StateName(wire::ServerState state);
+std::string StateName(wire::TargetState state);
+std::string StateName(wire::MemberState state);
+
+Json ToJson(const wire::ServerInfo& server);
+Json ToJson(const wire::TargetInfo& target);
+Json ToJson(const wire::ClientInfo& client);
+Json ToJson(const wire::GroupInfo& group);
+Json ToJson(const wire::StatusResponse& status);
+
+template <typename Repeated>
+Json ToJsonList(const Repeated& items) {
+  Json list = Json::array();
+  for (const auto& item : items) list.push_back(ToJson(item));
+  return list;
+}
+
+std::string StatusText(const wire::StatusResponse& status);
+std::string TargetTable(const wire::ListTargetsResponse& targets);
+std::string GroupTable(const wire::ListGroupsResponse& groups);
+std::string ClientTable(const wire::ListClientsResponse& clients);
+
+// Prints with a newline; text that is not UTF-8 is mended.
+void PrintJson(const Json& json);
+
+}  // namespace penstock::cli

@@ -1,0 +1,43 @@
+// The -o options of a mount: Penstock's own, those of mount(8) that every file system takes, and
+// those that only fstab's readers understand.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/strings/string_view.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/units.h"
+
+namespace penstock::cli {
+
+struct MountSettings {
+  std::string key_file;                             // key=FILE
+  absl::Duration io_timeout = absl::Seconds(60);    // I/O waits so long for a lost server, then EIO
+  absl::Duration entry_timeout = absl::Seconds(1);  // directories' names in the kernel's cache
+  absl::Duration attr_timeout = absl::Seconds(1);   // directories' attributes
+  uint64_t memory_bytes = kGiB;                     // of the client
+  int max_connections = 8;                          // to each server
+  int read_ahead_kib = 8192;                        // of the kernel
+  bool sync_on_close = false;
+  bool read_only = false;
+  bool allow_other = false;  // root's default is true
+  bool default_permissions = true;
+  std::vector<std::string> kernel_options;  // noatime, nodev, ... in the order given
+  std::string log_file;                     // of the client; empty: chosen
+  std::string log_level = "info";
+  std::string pid_file;  // additional, for scripts
+};
+
+// Applies comma-separated options in order, the last one wins. A usage error names an unknown
+// option or a value that makes no sense.
+absl::Status ApplyMountOptions(absl::string_view options, MountSettings& settings);
+// What root or an ordinary user gets without any option.
+MountSettings DefaultMountSettings(bool root);
+// For --help.
+std::string MountOptionsHelp();
+
+}  // namespace penstock::cli

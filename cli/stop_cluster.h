@@ -1,0 +1,25 @@
+// Stopping a cluster of `penstock up`: mounts, then chunkservers, then the metaserver, so that
+// everything written still finds its way.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <string>
+#include <vector>
+
+#include "cli/cluster_file.h"
+
+namespace penstock::cli {
+
+struct StopOptions {
+  bool force = false;  // detach mounts that are in use
+};
+// Says what it does. OK also when nothing was running.
+absl::Status StopCluster(const ClusterDirectory& dir, const ClusterFile& file,
+                         const StopOptions& options);
+
+// Mountpoints of this machine that belong to the cluster, also those that `up` did not make; the
+// innermost first.
+std::vector<std::string> MountsOf(const ClusterFile& file);
+
+}  // namespace penstock::cli

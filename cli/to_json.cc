@@ -1,0 +1,140 @@
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <absl/strings/strip.h>
+
+#include <cstdio>
+
+#include "cli/listing.h"
+
+namespace penstock::cli {
+namespace {
+
+std::string LowerWithout(absl::string_view name, absl::string_view prefix) {
+  absl::ConsumePrefix(&name, prefix);
+  return name.empty() ? "unknown" : absl::AsciiStrToLower(name);
+}
+
+Json ToJson(const wire::Address& address) {
+  return {{"host", address.host()}, {"port", address.port()}, {"transport", address.transport()}};
+}
+
+Json ToJson(const wire::PeerTransport& peer) {
+  return {{"peer", peer.peer()},
+          {"transport", peer.transport()},
+          {"connections", peer.connections()},
+          {"reason", peer.reason()}};
+}
+
+template <typename Repeated>
+Json Plain(const Repeated& items) {
+  Json list = Json::array();
+  for (const auto& item : items) list.push_back(ToJson(item));
+  return list;
+}
+
+}  // namespace
+
+std::string StateName(wire::ServerState state) {
+  return LowerWithout(wire::ServerState_Name(state), "SERVER_");
+}
+std::string StateName(wire::TargetState state) {
+  return LowerWithout(wire::TargetState_Name(state), "TARGET_");
+}
+std::string StateName(wire::MemberState state) {
+  return LowerWithout(wire::MemberState_Name(state), "MEMBER_");
+}
+
+Json ToJson(const wire::ServerInfo& info) {
+  const wire::MapServer& server = info.server();
+  return {{"server", server.server_id()},
+          {"hostname", server.hostname()},
+          {"addresses", Plain(server.addresses())},
+          {"state", StateName(server.state())},
+          {"rack", server.rack()},
+          {"version", server.version()},
+          {"targets", info.targets()},
+          {"capacity_bytes", info.capacity_bytes()},
+          {"free_bytes", info.free_bytes()},
+          {"last_heartbeat_ms", info.last_heartbeat_ms()}};
+}
+
+Json ToJson(const wire::TargetInfo& info) {
+  return {{"target", info.target().target_id()},
+          {"server", info.target().server_id()},
+          {"hostname", info.hostname()},
+          {"path", info.target().path()},
+          {"state", StateName(info.target().state())},
+          {"capacity_bytes", info.capacity_bytes()},
+          {"free_bytes", info.free_bytes()},
+          {"stored_bytes", info.stored_bytes()},
+          {"chunks", info.chunks()},
+          {"groups", info.groups()},
+          {"groups_head", info.groups_head()},
+          {"io_errors", info.io_errors()},
+          {"checksum_errors", info.checksum_errors()},
+          {"problem", info.problem()}};
+}
+
+Json ToJson(const wire::ClientInfo& info) {
+  return {{"session", absl::StrFormat("%016x", info.session_id())},
+          {"hostname", info.hostname()},
+          {"address", info.address()},
+          {"mountpoint", info.mountpoint()},
+          {"pid", info.pid()},
+          {"version", info.version()},
+          {"connected_s", info.connected_s()},
+          {"last_heartbeat_ms", info.last_heartbeat_ms()},
+          {"open_files", info.open_files()},
+          {"open_files_write", info.open_files_write()},
+          {"transports", Plain(info.transports())}};
+}
+
+Json ToJson(const wire::GroupInfo& info) {
+  Json members = Json::array();
+  for (const wire::MapMember& member : info.group().members()) {
+    members.push_back({{"target", member.target_id()}, {"state", StateName(member.state())}});
+  }
+  return {{"storage_class", info.group().storage_class()},
+          {"group", info.group().number()},
+          {"epoch", info.group().epoch()},
+          {"state", info.state()},
+          {"members", std::move(members)}};
+}
+
+Json ToJson(const wire::StatusResponse& status) {
+  Json groups = Json::object();
+  for (const wire::GroupsByState& state : status.groups()) groups[state.state()] = state.groups();
+  Json classes = Json::array();
+  for (const wire::MapStorageClass& c : status.classes()) {
+    classes.push_back({{"storage_class", c.storage_class()},
+                       {"name", c.name()},
+                       {"replication", c.replication()},
+                       {"groups", c.group_count()}});
+  }
+  Json problems = Json::array();
+  for (const std::string& problem : status.problems()) problems.push_back(problem);
+  return {{"cluster_id", status.cluster_id()},
+          {"metaserver",
+           {{"address", status.metaserver_address()},
+            {"version", status.metaserver_version()},
+            {"uptime_s", status.uptime_s()},
+            {"map_version", status.map_version()},
+            {"log_index", status.log_index()},
+            {"inodes", status.inodes()},
+            {"orphans", status.orphans()},
+            {"contents_to_delete", status.contents_to_delete()}}},
+          {"storage_classes", std::move(classes)},
+          {"groups", std::move(groups)},
+          {"servers", ToJsonList(status.servers())},
+          {"targets", ToJsonList(status.targets())},
+          {"clients", ToJsonList(status.clients())},
+          {"problems", std::move(problems)}};
+}
+
+void PrintJson(const Json& json) {
+  const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace);
+  std::printf("%s\n", text.c_str());
+}
+
+}  // namespace penstock::cli

@@ -1,0 +1,79 @@
+#include "cli/listing.h"
+
+#include <catch2/catch.hpp>
+
+#include "cli/human.h"
+#include "cli/table.h"
+
+namespace penstock::cli {
+namespace {
+
+wire::StatusResponse Example() {
+  wire::StatusResponse status;
+  status.set_cluster_id("c-1");
+  status.set_metaserver_address("127.0.0.1:7400");
+  status.set_uptime_s(75);
+  wire::ServerInfo* server = status.add_servers();
+  server->mutable_server()->set_server_id(1);
+  server->mutable_server()->set_state(wire::SERVER_ONLINE);
+  wire::Address* address = server->mutable_server()->add_addresses();
+  address->set_host("127.0.0.1");
+  address->set_port(7411);
+  address->set_transport("tcp");
+  wire::TargetInfo* target = status.add_targets();
+  target->mutable_target()->set_target_id(4);
+  target->mutable_target()->set_state(wire::TARGET_ABSENT);
+  target->mutable_target()->set_path("/d/t1");
+  target->set_capacity_bytes(uint64_t{1} << 62);
+  wire::GroupsByState* groups = status.add_groups();
+  groups->set_state("healthy");
+  groups->set_groups(1024);
+  status.add_problems("target 4 is absent: bring its disk back");
+  return status;
+}
+
+}  // namespace
+
+TEST_CASE("a table lines up its columns and leaves no trailing spaces", "[cli][table]") {
+  Table table({"NAME", ">SIZE", "STATE"});
+  table.Add({"a", "1", "x"});
+  table.Add({"größe", "1000"});
+  REQUIRE(table.Render() ==
+          "NAME   SIZE  STATE\n"
+          "a         1  x\n"
+          "größe  1000\n");
+}
+
+TEST_CASE("sizes and times are written for people", "[cli][table]") {
+  REQUIRE(HumanBytes(0) == "0 B");
+  REQUIRE(HumanBytes(1023) == "1023 B");
+  REQUIRE(HumanBytes(1536) == "1.5 KiB");
+  REQUIRE(HumanBytes((uint64_t{1} << 20) - 1) == "1.0 MiB");
+  REQUIRE(HumanBytes(~uint64_t{0}) == "16.0 EiB");
+  REQUIRE(HumanDuration(absl::Milliseconds(300)) == "0.3 s");
+  REQUIRE(HumanDuration(absl::Seconds(75)) == "1 m 15 s");
+  REQUIRE(HumanDuration(absl::Hours(49)) == "2 d 1 h");
+  REQUIRE(Counted(1, "chunk") == "1 chunk");
+  REQUIRE(Counted(2, "chunk") == "2 chunks");
+}
+
+TEST_CASE("a status as JSON has numbers as numbers and states by name", "[cli][json]") {
+  const Json json = ToJson(Example());
+  REQUIRE(json["cluster_id"] == "c-1");
+  REQUIRE(json["metaserver"]["uptime_s"] == 75);
+  REQUIRE(json["servers"][0]["state"] == "online");
+  REQUIRE(json["servers"][0]["addresses"][0]["port"] == 7411);
+  REQUIRE(json["targets"][0]["state"] == "absent");
+  REQUIRE(json["targets"][0]["capacity_bytes"] == uint64_t{1} << 62);
+  REQUIRE(json["groups"]["healthy"] == 1024);
+  REQUIRE(json["clients"].is_array());
+  REQUIRE(json["problems"].size() == 1);
+}
+
+TEST_CASE("a status as text names servers, groups and problems", "[cli][table]") {
+  const std::string text = StatusText(Example());
+  REQUIRE_THAT(text, Catch::Contains("127.0.0.1:7411 (tcp)") && Catch::Contains("1024 healthy") &&
+                         Catch::Contains("PROBLEM  target 4") && Catch::Contains("no clients"));
+}
+
+}  // namespace penstock::cli
