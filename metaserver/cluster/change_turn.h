@@ -14,7 +14,8 @@ class ChangeTurn {
    public:
     explicit Hold(ChangeTurn* turn) : turn_(turn) {
       absl::MutexLock lock(&turn_->mu_);
-      turn_->mu_.Await(absl::Condition(+[](bool* taken) { return !*taken; }, &turn_->taken_));
+      turn_->mu_.Await(absl::Condition(
+          +[](bool* taken) { return !*taken; }, &turn_->taken_));
       turn_->taken_ = true;
     }
     ~Hold() {

@@ -10,17 +10,17 @@
 namespace penstock::metaserver {
 
 struct ClusterOptions {
-  std::string cluster_id;         // empty: the stored one, or a new one at the first start
-  uint32_t replication = 2;       // copies of each chunk; used when the groups are formed
-  uint32_t group_count = 1024;    // a power of two; used when the groups are formed
-  uint32_t initial_targets = 0;   // groups are formed when so many registered; 0: replication
+  std::string cluster_id;        // empty: the stored one, or a new one at the first start
+  uint32_t replication = 2;      // copies of each chunk; used when the groups are formed
+  uint32_t group_count = 1024;   // a power of two; used when the groups are formed
+  uint32_t initial_targets = 0;  // groups are formed when so many registered; 0: replication
   absl::Duration heartbeat = absl::Seconds(1);      // asked of chunkservers
   absl::Duration offline_after = absl::Seconds(5);  // longer on slow machines
   uint64_t placement_seed = 0x50656e73746f636b;     // of the groups; any number
 };
 
-inline constexpr size_t kMaxOrdersUnderWay = 100000;     // contents, over all servers
-inline constexpr size_t kMaxOrdersPerHeartbeat = 2000;   // to one server
+inline constexpr size_t kMaxOrdersUnderWay = 100000;    // contents, over all servers
+inline constexpr size_t kMaxOrdersPerHeartbeat = 2000;  // to one server
 inline constexpr absl::Duration kOrderResendAfter = absl::Seconds(5);
 inline constexpr absl::Duration kFenceKeptFor = absl::Hours(24);  // far above any I/O timeout
 inline constexpr int kMaxTargetsPerServer = 1024;

@@ -32,7 +32,8 @@ absl::Status LoadAll(const MetaStore& store, std::string_view prefix, std::vecto
   if (!rows.ok()) return rows.status();
   for (const auto& [key, value] : *rows) {
     if (!into.emplace_back().ParseFromString(value)) {
-      return absl::DataLossError(absl::StrCat("cluster record ", prefix, " cannot be read"));
+      return absl::DataLossError(
+          absl::StrCat("cluster record ", std::string(prefix), " cannot be read"));
     }
   }
   return absl::OkStatus();
@@ -50,9 +51,8 @@ absl::StatusOr<ClusterRecords> LoadClusterRecords(const MetaStore& store) {
     return absl::DataLossError("the cluster record cannot be read");
   }
   if (all.cluster.format() != kClusterRecordFormat) {
-    return absl::DataLossError(
-        absl::StrCat("cluster records of format ", all.cluster.format(), ", this program knows ",
-                     kClusterRecordFormat));
+    return absl::DataLossError(absl::StrCat("cluster records of format ", all.cluster.format(),
+                                            ", this program knows ", kClusterRecordFormat));
   }
   RETURN_IF_ERROR(LoadAll(store, kServers, all.servers));
   RETURN_IF_ERROR(LoadAll(store, kTargets, all.targets));

@@ -1,5 +1,7 @@
 #include "metaserver/cluster/fence_board.h"
 
+#include <absl/container/flat_hash_set.h>
+
 #include <algorithm>
 
 #include "common/status.h"
@@ -16,30 +18,9 @@ FenceBoard::FenceBoard(Sources sources, const std::vector<record::Fence>& stored
   }
 }
 
-absl::StatusOr<uint64_t> FenceBoard::Fence(SessionId session) {
-  ChangeTurn::Hold turn(&turn_);
-  record::Fence fence;
-  {
-    absl::MutexLock lock(&mu_);
-    if (auto it = fences_.find(session); it != fences_.end()) return it->second.version();
-    fence.set_session_id(session.value());
-    fence.set_version(version_ + 1);
-    fence.set_since_s(absl::ToUnixSeconds(sources_.clock->Now()));
-  }
-  ClusterBatch batch(*sources_.store);
-  batch.Put(fence);
-  // Synced first: a fence that a server heard of must still stand after a power cut.
-  auto committed = sources_.log->Commit(batch.Take(), Durability::kSynced);
-  if (!committed.ok()) return Annotate(committed.status(), "store a fence");
+void FenceBoard::Fence(SessionId session, Done done) {
   absl::MutexLock lock(&mu_);
-  fences_[session] = fence;
-  version_ = fence.version();
-  return version_;
-}
-
-bool FenceBoard::IsFenced(SessionId session) const {
-  absl::MutexLock lock(&mu_);
-  return fences_.contains(session);
+  waiters_.push_back({session, std::move(done)});
 }
 
 bool FenceBoard::AllServersConfirmed(uint64_t fence_version) const {
@@ -53,8 +34,52 @@ FenceBoard::List FenceBoard::Current() const {
   return list;
 }
 
+absl::Status FenceBoard::Work() {
+  RETURN_IF_ERROR(StoreNew());
+  const uint64_t confirmed = sources_.lowest_confirmed();
+  std::vector<Waiter> answered;
+  {
+    absl::MutexLock lock(&mu_);
+    auto done = std::partition(waiters_.begin(), waiters_.end(), [&](const Waiter& waiter) {
+      mu_.AssertHeld();
+      auto fence = fences_.find(waiter.session);
+      return fence == fences_.end() || fence->second.version() > confirmed;
+    });
+    std::move(done, waiters_.end(), std::back_inserter(answered));
+    waiters_.erase(done, waiters_.end());
+  }
+  for (Waiter& waiter : answered) std::move(waiter.done)();
+  return absl::OkStatus();
+}
+
+absl::Status FenceBoard::StoreNew() {
+  std::vector<record::Fence> fences;
+  {
+    absl::MutexLock lock(&mu_);
+    absl::flat_hash_set<SessionId> seen;
+    for (const Waiter& waiter : waiters_) {
+      if (fences_.contains(waiter.session) || !seen.insert(waiter.session).second) continue;
+      record::Fence& fence = fences.emplace_back();
+      fence.set_session_id(waiter.session.value());
+      fence.set_version(version_ + fences.size());
+      fence.set_since_s(absl::ToUnixSeconds(sources_.clock->Now()));
+    }
+  }
+  if (fences.empty()) return absl::OkStatus();
+  ClusterBatch batch(*sources_.store);
+  for (const record::Fence& fence : fences) batch.Put(fence);
+  // Synced first: a fence that a server heard of must still stand after a power cut.
+  auto committed = sources_.log->Commit(batch.Take(), Durability::kSynced);
+  if (!committed.ok()) return Annotate(committed.status(), "store fences");
+  absl::MutexLock lock(&mu_);
+  for (const record::Fence& fence : fences) {
+    fences_[SessionId(fence.session_id())] = fence;
+    version_ = fence.version();
+  }
+  return absl::OkStatus();
+}
+
 absl::Status FenceBoard::Expire() {
-  ChangeTurn::Hold turn(&turn_);
   const int64_t before = absl::ToUnixSeconds(sources_.clock->Now() - kFenceKeptFor);
   std::vector<SessionId> old;
   {

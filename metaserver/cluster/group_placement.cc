@@ -61,7 +61,9 @@ void ShareOut(const PlacementRequest& request, size_t domains, std::vector<Candi
 class Placer {
  public:
   Placer(const PlacementRequest& request, std::vector<Candidate> candidates, size_t domains)
-      : request_(request), candidates_(std::move(candidates)), domain_quota_(domains, 0),
+      : request_(request),
+        candidates_(std::move(candidates)),
+        domain_quota_(domains, 0),
         domain_assigned_(domains, 0) {
     for (const Candidate& c : candidates_) domain_quota_[c.domain] += c.quota;
   }
@@ -121,8 +123,8 @@ class Placer {
         auto it = pairs_.find(PairKey(i, m));
         together += it == pairs_.end() ? 0 : it->second / c.quota;
       }
-      const std::pair<double, uint64_t> score{
-          together, Mix(Mix(request_.seed ^ group) ^ c.id.value())};
+      const std::pair<double, uint64_t> score{together,
+                                              Mix(Mix(request_.seed ^ group) ^ c.id.value())};
       if (best == candidates_.size() || score < best_score) {
         best = i;
         best_score = score;
@@ -143,9 +145,8 @@ class Placer {
       return (candidates_[i].heads + extra) / std::max(candidates_[i].quota, 1e-9);
     };
     for (auto& members : groups) {
-      auto head = std::min_element(members.begin(), members.end(), [&](size_t a, size_t b) {
-        return load(a, 1) < load(b, 1);
-      });
+      auto head = std::min_element(members.begin(), members.end(),
+                                   [&](size_t a, size_t b) { return load(a, 1) < load(b, 1); });
       std::iter_swap(members.begin(), head);
       candidates_[members[0]].heads += 1;
     }

@@ -1,5 +1,5 @@
-// Which targets form which replication group. Pure and deterministic: the same targets and seed give
-// the same groups. Used once, when groups are formed; the result is stored, never recomputed.
+// Which targets form which replication group. Pure and deterministic: the same targets and seed
+// give the same groups. Used once, when groups are formed; the result is stored, never recomputed.
 #pragma once
 
 #include <absl/status/statusor.h>

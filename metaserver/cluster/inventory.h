@@ -16,8 +16,8 @@ namespace penstock::metaserver {
 
 struct ServerEntry {
   record::Server record;
-  std::string instance;     // of the process; empty until it registers after our start
-  absl::Duration heard;     // Clock::SinceBoot() of the last registration or heartbeat
+  std::string instance;  // of the process; empty until it registers after our start
+  absl::Duration heard;  // Clock::SinceBoot() of the last registration or heartbeat
   uint64_t fence_version = 0;
   uint64_t map_version = 0;
   ServerId id() const { return ServerId(record.server().server_id()); }

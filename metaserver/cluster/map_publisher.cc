@@ -37,7 +37,7 @@ void MapPublisher::Stop() {
     absl::MutexLock lock(&mu_);
     rest.swap(waiters_);
   }
-  for (Waiter& waiter : rest) std::move(waiter.done)(MapSince(waiter.known_version));
+  for (Waiter& waiter : rest) std::move(waiter.answer)(MapSince(waiter.known_version));
 }
 
 template <typename Map, typename Key, typename T>
@@ -73,7 +73,7 @@ void MapPublisher::Publish(const MapChange& change) {
   news_ = true;
 }
 
-uint64_t MapPublisher::map_version() const {
+uint64_t MapPublisher::version() const {
   absl::ReaderMutexLock lock(&mu_);
   return version_;
 }
@@ -111,15 +111,15 @@ wire::ClusterMap MapPublisher::MapSinceLocked(uint64_t known_version) const {
   return map;
 }
 
-void MapPublisher::WatchMap(uint64_t known_version, absl::Duration wait, MapCallback done) {
+void MapPublisher::GetMap(uint64_t known_version, absl::Duration wait, Answer answer) {
   {
     absl::MutexLock lock(&mu_);
     if (version_ == known_version && !stopping_) {
-      waiters_.push_back({known_version, clock_->SinceBoot() + wait, std::move(done)});
+      waiters_.push_back({known_version, clock_->SinceBoot() + wait, std::move(answer)});
       return;
     }
   }
-  std::move(done)(MapSince(known_version));
+  std::move(answer)(MapSince(known_version));
 }
 
 size_t MapPublisher::waiting() const {
@@ -154,7 +154,7 @@ void MapPublisher::Run() {
         map = MapSince(waiter.known_version);
         built = waiter.known_version;
       }
-      std::move(waiter.done)(map);
+      std::move(waiter.answer)(map);
     }
   }
 }

@@ -1,5 +1,5 @@
-// MapPublisher holds the cluster map as it was last made durable, gives everybody the whole of it or
-// what changed since a version, and wakes those that wait. Thread-safe. It decides nothing:
+// MapPublisher holds the cluster map as it was last made durable, gives everybody the whole of it
+// or what changed since a version, and wakes those that wait. Thread-safe. It decides nothing:
 // ClusterState publishes only what is already on disk.
 #pragma once
 
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "metaserver/cluster/map_source.h"
+#include "metaserver/service/map_source.h"
 
 namespace penstock::metaserver {
 
@@ -32,6 +32,7 @@ struct MapChange {
 
 class MapPublisher : public MapSource {
  public:
+  using Answer = absl::AnyInvocable<void(wire::ClusterMap) &&>;
   // `clock` must outlive it. Start() begins waking those that wait.
   MapPublisher(std::string cluster_id, Clock* clock);
   ~MapPublisher() override;
@@ -42,9 +43,11 @@ class MapPublisher : public MapSource {
   // map without moving its version back.
   void Publish(const MapChange& change);
 
-  uint64_t map_version() const override;
-  wire::ClusterMap MapSince(uint64_t known_version) const override;
-  void WatchMap(uint64_t known_version, absl::Duration wait, MapCallback done) override;
+  uint64_t version() const override;
+  void GetMap(uint64_t known_version, absl::Duration wait, Answer answer) override;
+  // What changed after `known_version`: a change (since = known_version, possibly empty), or the
+  // whole map (since = 0) when that is 0 or newer than the map itself.
+  wire::ClusterMap MapSince(uint64_t known_version) const;
   size_t waiting() const;
 
  private:
@@ -52,7 +55,7 @@ class MapPublisher : public MapSource {
   struct Waiter {
     uint64_t known_version;
     absl::Duration until;  // of the clock's SinceBoot
-    MapCallback done;
+    Answer answer;
   };
   using GroupKey = std::pair<uint32_t, uint32_t>;
   template <typename T>
@@ -68,7 +71,7 @@ class MapPublisher : public MapSource {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const std::string cluster_id_;
-  Clock* const clock_;  // not owned
+  Clock* const clock_;      // not owned
   mutable absl::Mutex mu_;  // never held over a callback
   uint64_t version_ ABSL_GUARDED_BY(mu_) = 0;
   absl::btree_map<uint32_t, Versioned<wire::MapServer>> servers_ ABSL_GUARDED_BY(mu_);

@@ -73,6 +73,8 @@ std::string CheckMembership(const Membership& m) {
       return "a member without a state";
     } else if (syncing) {
       return "an in-sync member stands behind a syncing one";
+    } else if (!Contains(m.basis, member.target)) {
+      return "an in-sync copy that does not count";
     }
   }
   for (TargetId target : m.rebooted) {
@@ -154,15 +156,16 @@ absl::StatusOr<Membership> MemberTable::PlanSynced(GroupId id, TargetId target,
   if (member == nullptr) return NoMember(id, target);
   if (member->state == wire::MEMBER_IN_SYNC) return *now;
   if (epoch != now->epoch || now->reconciling()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("target ", target.value(), " synced for epoch ", epoch, ", group ", id.number,
-                     " is at ", now->epoch));
+    return absl::FailedPreconditionError(absl::StrCat("target ", target.value(),
+                                                      " synced for epoch ", epoch, ", group ",
+                                                      id.number, " is at ", now->epoch));
   }
   Membership next = *now;
   ++next.epoch;
   EraseMember(next, target);
   next.members.insert(next.members.begin() + static_cast<ptrdiff_t>(next.in_sync()),
                       {target, wire::MEMBER_IN_SYNC});
+  Insert(next.basis, target);
   return next;
 }
 
@@ -224,7 +227,8 @@ absl::StatusOr<Membership> MemberTable::PlanConfirm(GroupId id, TargetId target,
 
 std::vector<TargetId> MemberTable::MayDrop(GroupId id) const {
   const Membership* m = Find(id);
-  if (m == nullptr || m->confirmed_epoch != m->epoch || m->in_sync() != m->members.size()) return {};
+  if (m == nullptr || m->confirmed_epoch != m->epoch || m->in_sync() != m->members.size())
+    return {};
   return m->former;
 }
 

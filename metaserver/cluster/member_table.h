@@ -1,14 +1,15 @@
 // MemberTable holds every group's membership and the rules by which it changes (DESIGN.md section
-// 6). Pure: no clock, disk or network; not thread-safe. A change is planned (Plan*), made durable by
-// the caller, and only then installed.
+// 6). Pure: no clock, disk or network; not thread-safe. A change is planned (Plan*), made durable
+// by the caller, and only then installed.
 //
 // The rules:
 //  - Every change is a new epoch. In-sync members stand first, syncing members last.
 //  - A member goes only while another in-sync member is live, and the copies it leaves behind count
-//    until one of the remaining in-sync members has taken the new epoch (ConfirmEpoch): the *basis*.
+//    until one of the remaining in-sync members has taken the new epoch (ConfirmEpoch): the
+//    *basis*.
 //  - In-sync belongs to one boot of one machine: a rebooted member comes back as syncing. When no
-//    in-sync member is left, all of the basis become syncing ("reconciling"): they adopt, per chunk,
-//    the highest version that any of them holds, and are in sync again together.
+//    in-sync member is left, all of the basis become syncing ("reconciling"): they adopt, per
+//    chunk, the highest version that any of them holds, and are in sync again together.
 //  - A syncing member becomes in-sync only for the very epoch in which it says that its copies are
 //    synced, and only beside an in-sync one.
 #pragma once
@@ -30,7 +31,8 @@ struct Membership {
   GroupId id;
   uint32_t epoch = 0;
   std::vector<GroupMember> members;  // head to tail
-  std::vector<TargetId> basis;       // hold, together, everything acknowledged; sorted
+  std::vector<TargetId> basis;       // hold, together, everything acknowledged; all in-sync ones
+                                     // are among them; sorted
   std::vector<TargetId> rebooted;    // of the basis, since the confirmed epoch; sorted
   std::vector<TargetId> former;      // out for good; may drop their chunks; sorted
   uint32_t confirmed_epoch = 0;      // the last one that an in-sync member is known to have taken
@@ -57,8 +59,7 @@ class MemberTable {
   static Membership NewGroup(GroupId id, const std::vector<TargetId>& members);
 
   // The member leaves. FAILED_PRECONDITION when no other in-sync member is live: the group waits.
-  absl::StatusOr<Membership> PlanRemove(GroupId id, TargetId target,
-                                        const LiveTargets& live) const;
+  absl::StatusOr<Membership> PlanRemove(GroupId id, TargetId target, const LiveTargets& live) const;
   // A target joins as syncing, at the end.
   absl::StatusOr<Membership> PlanAdd(GroupId id, TargetId target) const;
   // All copies of a syncing member are synced, as of `epoch`.

@@ -7,34 +7,27 @@ namespace penstock::metaserver {
 OrderQueue::OrderQueue(ServersOfClass servers, uint64_t first_order_id, Clock* clock)
     : servers_(std::move(servers)), clock_(clock), next_order_id_(first_order_id) {}
 
-absl::Status OrderQueue::DeleteContent(const wire::Layout& layout, uint64_t chunk_count,
-                                       Done done) {
-  wire::Order order;
-  *order.mutable_delete_content()->mutable_layout() = layout;
-  order.mutable_delete_content()->set_chunk_count(chunk_count);
-  return Add(std::move(order), layout.storage_class(), std::move(done));
+bool OrderQueue::Delete(const wire::DeleteContent& order, Done done) {
+  wire::Order numbered;
+  *numbered.mutable_delete_content() = order;
+  return Add(std::move(numbered), order.layout().storage_class(), std::move(done));
 }
 
-absl::Status OrderQueue::TruncateContent(const Cut& cut, Done done) {
-  wire::Order order;
-  wire::TruncateContent* truncate = order.mutable_truncate_content();
-  *truncate->mutable_layout() = cut.layout;
-  truncate->set_new_size(cut.new_size);
-  truncate->set_old_size(cut.old_size);
-  return Add(std::move(order), cut.layout.storage_class(), std::move(done));
+bool OrderQueue::Truncate(const wire::TruncateContent& order, Done done) {
+  wire::Order numbered;
+  *numbered.mutable_truncate_content() = order;
+  return Add(std::move(numbered), order.layout().storage_class(), std::move(done));
 }
 
-absl::Status OrderQueue::Add(wire::Order order, uint32_t storage_class, Done done) {
+bool OrderQueue::Add(wire::Order order, uint32_t storage_class, Done done) {
   const std::vector<ServerId> servers = servers_(storage_class);
   if (servers.empty()) {
     // Nothing was ever written in a class without groups.
     std::move(done)();
-    return absl::OkStatus();
+    return true;
   }
   absl::MutexLock lock(&mu_);
-  if (orders_.size() >= kMaxOrdersUnderWay) {
-    return absl::ResourceExhaustedError("too many orders to chunkservers are under way");
-  }
+  if (orders_.size() >= kMaxOrdersUnderWay) return false;
   const uint64_t id = next_order_id_++;
   order.set_order_id(id);
   Pending& pending = orders_[id];
@@ -42,7 +35,7 @@ absl::Status OrderQueue::Add(wire::Order order, uint32_t storage_class, Done don
   pending.waiting_for.insert(servers.begin(), servers.end());
   pending.done = std::move(done);
   for (ServerId server : servers) queues_[server][id] = -absl::InfiniteDuration();
-  return absl::OkStatus();
+  return true;
 }
 
 std::vector<wire::Order> OrderQueue::Take(ServerId server) {

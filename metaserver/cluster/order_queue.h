@@ -1,5 +1,5 @@
-// OrderQueue holds what chunkservers are to do (DeleteContent, TruncateContent): for each server the
-// orders that it has not acknowledged, resent until it does. In memory; see ContentDeleter.
+// OrderQueue holds what chunkservers are to do (DeleteContent, TruncateContent): for each server
+// the orders that it has not acknowledged, resent until it does. In memory; see ContentDeleter.
 // Thread-safe.
 #pragma once
 
@@ -14,21 +14,23 @@
 
 #include "common/clock.h"
 #include "common/ids.h"
-#include "metaserver/cluster/content_deleter.h"
+#include "metaserver/reclaim/cluster_work.h"
 #include "proto/cluster.pb.h"
 
 namespace penstock::metaserver {
 
 class OrderQueue : public ContentDeleter {
  public:
+  using Done = absl::AnyInvocable<void() &&>;
   // Servers that may hold chunks of a storage class.
   using ServersOfClass = std::function<std::vector<ServerId>(uint32_t storage_class)>;
-  // Order ids grow from `first_order_id`, which must differ between two starts of the metaserver, so
-  // that a late acknowledgement never meets another order. `clock` must outlive the queue.
+  // Order ids grow from `first_order_id`, which must differ between two starts of the metaserver,
+  // so that a late acknowledgement never meets another order. `clock` must outlive the queue.
   OrderQueue(ServersOfClass servers, uint64_t first_order_id, Clock* clock);
 
-  absl::Status DeleteContent(const wire::Layout& layout, uint64_t chunk_count, Done done) override;
-  absl::Status TruncateContent(const Cut& cut, Done done) override;
+  // False when kMaxOrdersUnderWay is reached.
+  bool Delete(const wire::DeleteContent& order, Done done) override;
+  bool Truncate(const wire::TruncateContent& order, Done done) override;
 
   // For a heartbeat reply: orders never sent to this server, or sent long ago.
   std::vector<wire::Order> Take(ServerId server);
@@ -44,10 +46,10 @@ class OrderQueue : public ContentDeleter {
     absl::flat_hash_set<ServerId> waiting_for;
     Done done;
   };
-  absl::Status Add(wire::Order order, uint32_t storage_class, Done done);
+  bool Add(wire::Order order, uint32_t storage_class, Done done);
 
   const ServersOfClass servers_;
-  Clock* const clock_;  // not owned
+  Clock* const clock_;      // not owned
   mutable absl::Mutex mu_;  // not held over `done` or servers_
   uint64_t next_order_id_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<uint64_t, Pending> orders_ ABSL_GUARDED_BY(mu_);

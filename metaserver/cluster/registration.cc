@@ -27,9 +27,9 @@ const ServerEntry* FindServer(const Inventory& inventory, const std::string& uui
 
 absl::Status CheckRequest(const wire::RegisterRequest& request, const std::string& cluster_id) {
   if (!request.cluster_id().empty() && request.cluster_id() != cluster_id) {
-    return WithReason(absl::FailedPreconditionError(absl::StrCat(
-                          "the chunkserver belongs to cluster ", request.cluster_id(),
-                          ", this metaserver to ", cluster_id)),
+    return WithReason(absl::FailedPreconditionError(
+                          absl::StrCat("the chunkserver belongs to cluster ", request.cluster_id(),
+                                       ", this metaserver to ", cluster_id)),
                       Reason::kWrongCluster);
   }
   if (request.server_uuid().empty() || request.instance().empty()) {
@@ -50,7 +50,8 @@ absl::Status CheckRequest(const wire::RegisterRequest& request, const std::strin
           "target uuid ", target.target_uuid(), " is there twice: a copied target directory?"));
     }
     if (!paths.insert(target.path()).second) {
-      return absl::InvalidArgumentError(absl::StrCat("target path ", target.path(), " is there twice"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("target path ", target.path(), " is there twice"));
     }
   }
   return absl::OkStatus();
@@ -103,9 +104,9 @@ absl::Status CheckTarget(const wire::RegisterTarget& target, ServerId server,
                       owner->second.live(rules.now, rules.offline_after) &&
                       known->health.state() == wire::TARGET_ONLINE;
   if (served && target.state() == wire::TARGET_ONLINE) {
-    return absl::UnavailableError(
-        absl::StrCat(Describe(inventory, *known), " is served by ", Describe(owner->second),
-                     " at this moment: a copied target directory?"));
+    return absl::UnavailableError(absl::StrCat(Describe(inventory, *known), " is served by ",
+                                               Describe(owner->second),
+                                               " at this moment: a copied target directory?"));
   }
   return absl::OkStatus();
 }
@@ -123,10 +124,10 @@ absl::Status CheckPaths(const wire::RegisterRequest& request, ServerId server,
     if (known.server() != server || uuids.contains(known.record.uuid())) continue;
     auto now = uuid_at.find(known.record.target().path());
     if (now == uuid_at.end()) continue;
-    return absl::AlreadyExistsError(absl::StrCat(
-        "path ", now->first, " was target ", id.value(), " (uuid ", known.record.uuid(),
-        ") and now holds a new one (uuid ", now->second,
-        "): bring the old directory back, or give the new target another path"));
+    return absl::AlreadyExistsError(
+        absl::StrCat("path ", now->first, " was target ", id.value(), " (uuid ",
+                     known.record.uuid(), ") and now holds a new one (uuid ", now->second,
+                     "): bring the old directory back, or give the new target another path"));
   }
   return absl::OkStatus();
 }

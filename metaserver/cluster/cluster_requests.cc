@@ -1,0 +1,112 @@
+// What chunkservers ask of ClusterState: registration and heartbeats.
+#include "common/logging.h"
+#include "common/status.h"
+#include "metaserver/cluster/cluster_state.h"
+#include "metaserver/cluster/registration.h"
+
+namespace penstock::metaserver {
+namespace {
+
+bool SameBytes(const google::protobuf::Message& a, const google::protobuf::Message& b) {
+  return a.SerializeAsString() == b.SerializeAsString();
+}
+
+}  // namespace
+
+absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
+    const wire::RegisterRequest& request) {
+  ChangeTurn::Hold turn(&turn_);
+  RegistrationPlan plan;
+  Change change;
+  {
+    absl::MutexLock lock(&mu_);
+    ASSIGN_OR_RETURN(plan, PlanRegistration(request, inventory_,
+                                            {.cluster_id = cluster_id_,
+                                             .now = sources_.clock->SinceBoot(),
+                                             .offline_after = options_.offline_after}));
+    // Only what differs changes the map: a server may register as often as it likes.
+    auto server = inventory_.servers.find(ServerId(plan.server.server().server_id()));
+    if (server == inventory_.servers.end() ||
+        !SameBytes(server->second.record.server(), plan.server.server())) {
+      change.servers.push_back(plan.server);
+    }
+    for (const auto* list : {&plan.targets, &plan.missing}) {
+      for (const record::Target& target : *list) {
+        auto known = inventory_.targets.find(TargetId(target.target().target_id()));
+        if (known == inventory_.targets.end() ||
+            !SameBytes(known->second.record.target(), target.target())) {
+          change.targets.push_back(target);
+        }
+      }
+    }
+    change.last_server_id = plan.last_server_id;
+    change.last_target_id = plan.last_target_id;
+  }
+  const bool news = !change.empty();
+  RETURN_IF_ERROR(Commit(std::move(change)));
+  const ServerId id(plan.server.server().server_id());
+  wire::RegisterResponse response;
+  {
+    absl::MutexLock lock(&mu_);
+    ServerEntry& server = inventory_.servers.at(id);
+    server.instance = request.instance();
+    server.heard = sources_.clock->SinceBoot();
+    server.fence_version = 0;
+    for (size_t i = 0; i < plan.targets.size(); ++i) {
+      const wire::RegisterTarget& reported = request.targets(static_cast<int>(i));
+      const uint32_t target_id = plan.targets[i].target().target_id();
+      wire::TargetHealth& health = inventory_.targets.at(TargetId(target_id)).health;
+      health.set_target_id(target_id);
+      health.set_state(plan.targets[i].target().state());
+      health.set_capacity_bytes(reported.capacity_bytes());
+      health.set_free_bytes(reported.free_bytes());
+      response.add_target_ids(target_id);
+    }
+    for (const record::Target& target : plan.missing) {
+      inventory_.targets.at(TargetId(target.target().target_id()))
+          .health.set_state(wire::TARGET_ABSENT);
+    }
+  }
+  orders_->Restarted(id);
+  SPDLOG_INFO("chunkserver registered server={} host={} targets={} instance={} map_changed={}",
+              id.value(), Quoted(request.hostname()), request.targets_size(),
+              Quoted(request.instance()), news);
+  RETURN_IF_ERROR(FormGroups());
+  response.set_cluster_id(cluster_id_);
+  response.set_server_id(id.value());
+  response.set_heartbeat_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(options_.heartbeat)));
+  *response.mutable_map() = publisher_->MapSince(0);
+  return response;
+}
+
+wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& request) {
+  wire::HeartbeatResponse response;
+  const ServerId id(request.server_id());
+  {
+    absl::MutexLock lock(&mu_);
+    auto server = inventory_.servers.find(id);
+    if (server == inventory_.servers.end() || server->second.instance != request.instance() ||
+        request.instance().empty()) {
+      response.set_register_again(true);
+      return response;
+    }
+    server->second.heard = sources_.clock->SinceBoot();
+    server->second.fence_version = request.fence_version();
+    server->second.map_version = request.map_version();
+    for (const wire::TargetHealth& health : request.targets()) {
+      auto target = inventory_.targets.find(TargetId(health.target_id()));
+      if (target != inventory_.targets.end() && target->second.server() == id) {
+        target->second.health = health;
+      }
+    }
+  }
+  orders_->Acknowledge(id, {request.done_orders().begin(), request.done_orders().end()});
+  for (wire::Order& order : orders_->Take(id)) *response.add_orders() = std::move(order);
+  const FenceBoard::List fences = fences_->Current();
+  response.set_fence_version(fences.version);
+  for (SessionId session : fences.sessions) response.add_fenced_sessions(session.value());
+  response.set_map_version(publisher_->version());
+  return response;
+}
+
+}  // namespace penstock::metaserver

@@ -1,0 +1,264 @@
+#include "metaserver/cluster/cluster_state.h"
+
+#include <absl/strings/str_cat.h>
+#include <pthread.h>
+
+#include <algorithm>
+
+#include "common/logging.h"
+#include "common/program.h"
+#include "common/status.h"
+#include "metaserver/cluster/cluster_records.h"
+
+namespace penstock::metaserver {
+namespace {
+
+constexpr absl::Duration kTickEvery = absl::Milliseconds(200);
+constexpr absl::Duration kExpireFencesEvery = absl::Hours(1);
+
+}  // namespace
+
+ClusterState::ClusterState(const ClusterOptions& options, const Sources& sources)
+    : options_(options), sources_(sources), started_(sources.clock->SinceBoot()) {}
+
+ClusterState::~ClusterState() { Stop(); }
+
+absl::StatusOr<std::unique_ptr<ClusterState>> ClusterState::Open(const ClusterOptions& options,
+                                                                 const Sources& sources) {
+  if (options.group_count == 0 || (options.group_count & (options.group_count - 1)) != 0) {
+    return absl::InvalidArgumentError("the number of groups must be a power of two");
+  }
+  if (options.replication == 0 || options.replication > 16) {
+    return absl::InvalidArgumentError("replication must be 1 to 16");
+  }
+  auto state = std::unique_ptr<ClusterState>(new ClusterState(options, sources));
+  ASSIGN_OR_RETURN(ClusterRecords records, LoadClusterRecords(*sources.store));
+  if (records.found && !options.cluster_id.empty() &&
+      records.cluster.cluster_id() != options.cluster_id) {
+    return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                          "this directory belongs to cluster ", records.cluster.cluster_id(),
+                          ", not to ", options.cluster_id)),
+                      Reason::kWrongCluster);
+  }
+  if (records.found) {
+    RETURN_IF_ERROR(state->Load(records));
+  } else {
+    RETURN_IF_ERROR(state->Create());
+  }
+  return state;
+}
+
+void ClusterState::MakeParts(const std::vector<record::Fence>& fences) {
+  publisher_ = std::make_unique<MapPublisher>(cluster_id_, sources_.clock);
+  orders_ = std::make_unique<OrderQueue>(
+      [this](uint32_t storage_class) { return ServersOfClass(storage_class); },
+      sources_.first_order_id, sources_.clock);
+  fences_ =
+      std::make_unique<FenceBoard>(FenceBoard::Sources{sources_.store, sources_.log, sources_.clock,
+                                                       [this] { return LowestConfirmedFence(); }},
+                                   fences);
+}
+
+absl::Status ClusterState::Create() {
+  created_ = true;
+  cluster_id_ = options_.cluster_id.empty() ? NewUuid() : options_.cluster_id;
+  MakeParts({});
+  Change change;
+  record::StorageClass& standard = change.classes.emplace_back();
+  standard.mutable_storage_class()->set_storage_class(kDefaultStorageClass);
+  standard.mutable_storage_class()->set_name("default");
+  standard.mutable_storage_class()->set_replication(options_.replication);
+  standard.set_placement_seed(options_.placement_seed);
+  {
+    absl::MutexLock lock(&mu_);
+    cluster_.set_format(kClusterRecordFormat);
+    cluster_.set_cluster_id(cluster_id_);
+    cluster_.set_created_s(absl::ToUnixSeconds(sources_.clock->Now()));
+  }
+  ChangeTurn::Hold turn(&turn_);
+  return Annotate(Commit(std::move(change)), "store a new cluster");
+}
+
+absl::Status ClusterState::Load(const ClusterRecords& records) {
+  cluster_id_ = records.cluster.cluster_id();
+  MakeParts(records.fences);
+  absl::MutexLock lock(&mu_);
+  cluster_ = records.cluster;
+  inventory_.last_server_id = cluster_.last_server_id();
+  inventory_.last_target_id = cluster_.last_target_id();
+  // Versions of the records make deltas possible for everybody that knew the map before our start.
+  publisher_->Publish({.version = cluster_.map_version()});
+  for (const record::Server& server : records.servers) {
+    const ServerId id(server.server().server_id());
+    // Nobody is declared offline before he had the usual time to be heard.
+    inventory_.servers[id] = {.record = server, .heard = started_};
+    publisher_->Publish({.version = server.changed(), .servers = {server.server()}});
+  }
+  for (const record::Target& target : records.targets) {
+    inventory_.targets[TargetId(target.target().target_id())] = {.record = target};
+    publisher_->Publish({.version = target.changed(), .targets = {target.target()}});
+  }
+  for (const record::StorageClass& c : records.classes) {
+    classes_[c.storage_class().storage_class()] = c;
+    publisher_->Publish({.version = c.changed(), .classes = {c.storage_class()}});
+  }
+  for (const record::Group& group : records.groups) {
+    ASSIGN_OR_RETURN(Membership membership, FromRecord(group));
+    members_.Install(std::move(membership));
+    publisher_->Publish({.version = group.changed(), .groups = {group.group()}});
+  }
+  CountPlaces();
+  return absl::OkStatus();
+}
+
+void ClusterState::Start() {
+  publisher_->Start();
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "cluster-tick");
+    Run();
+  });
+}
+
+void ClusterState::Stop() {
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+  if (publisher_ != nullptr) publisher_->Stop();
+}
+
+void ClusterState::Run() {
+  std::string last_error;
+  absl::Duration expired = sources_.clock->SinceBoot();
+  for (;;) {
+    {
+      absl::MutexLock lock(&mu_);
+      mu_.AwaitWithTimeout(absl::Condition(&stopping_), kTickEvery);
+      if (stopping_) return;
+    }
+    absl::Status status = Tick();
+    if (status.ok()) status = fences_->Work();
+    if (status.ok() && sources_.clock->SinceBoot() - expired > kExpireFencesEvery) {
+      expired = sources_.clock->SinceBoot();
+      status = fences_->Expire();
+    }
+    const std::string error = status.ok() ? "" : status.ToString();
+    if (error != last_error && !error.empty()) {
+      SPDLOG_ERROR("cluster state cannot be stored error={}", Quoted(error));
+    }
+    last_error = error;
+  }
+}
+
+absl::Status ClusterState::Commit(Change change) {
+  if (change.empty()) return absl::OkStatus();
+  record::Cluster cluster;
+  {
+    absl::MutexLock lock(&mu_);
+    cluster = cluster_;
+  }
+  const uint64_t version = cluster.map_version() + 1;
+  cluster.set_map_version(version);
+  if (change.last_server_id != 0) cluster.set_last_server_id(change.last_server_id);
+  if (change.last_target_id != 0) cluster.set_last_target_id(change.last_target_id);
+  ClusterBatch batch(*sources_.store);
+  MapChange map{.version = version};
+  for (record::Server& server : change.servers) {
+    server.set_changed(version);
+    batch.Put(server);
+    map.servers.push_back(server.server());
+  }
+  for (record::Target& target : change.targets) {
+    target.set_changed(version);
+    batch.Put(target);
+    map.targets.push_back(target.target());
+  }
+  for (record::StorageClass& c : change.classes) {
+    c.set_changed(version);
+    batch.Put(c);
+    map.classes.push_back(c.storage_class());
+  }
+  for (const Membership& membership : change.groups) {
+    record::Group group = ToRecord(membership);
+    group.set_changed(version);
+    batch.Put(group);
+    map.groups.push_back(group.group());
+  }
+  batch.Put(cluster);
+  auto committed = sources_.log->Commit(batch.Take(), Durability::kSynced);
+  if (!committed.ok()) return Annotate(committed.status(), "store a change of the cluster map");
+  {
+    absl::MutexLock lock(&mu_);
+    cluster_ = cluster;
+    Install(change);
+  }
+  publisher_->Publish(map);
+  return absl::OkStatus();
+}
+
+void ClusterState::Install(const Change& change) {
+  inventory_.last_server_id = cluster_.last_server_id();
+  inventory_.last_target_id = cluster_.last_target_id();
+  for (const record::Server& server : change.servers) {
+    inventory_.servers[ServerId(server.server().server_id())].record = server;
+  }
+  for (const record::Target& target : change.targets) {
+    inventory_.targets[TargetId(target.target().target_id())].record = target;
+  }
+  for (const record::StorageClass& c : change.classes) {
+    classes_[c.storage_class().storage_class()] = c;
+  }
+  for (const Membership& membership : change.groups) members_.Install(membership);
+  if (!change.groups.empty()) CountPlaces();
+}
+
+void ClusterState::CountPlaces() {
+  places_.clear();
+  for (const auto& [id, group] : members_.groups()) {
+    for (const GroupMember& member : group.members) ++places_[member.target].groups;
+    ++places_[group.members.front().target].heads;
+  }
+}
+
+ClusterSpace ClusterState::Space() const {
+  absl::MutexLock lock(&mu_);
+  return MakeClusterSpace({inventory_, members_, places_, classes_, options_, formation_problem_,
+                           sources_.clock->SinceBoot(), started_});
+}
+
+ClusterView ClusterState::View() const {
+  absl::MutexLock lock(&mu_);
+  ClusterView view = MakeClusterView({inventory_, members_, places_, classes_, options_,
+                                      formation_problem_, sources_.clock->SinceBoot(), started_});
+  view.map_version = cluster_.map_version();
+  return view;
+}
+
+std::vector<ServerId> ClusterState::ServersOfClass(uint32_t storage_class) const {
+  absl::MutexLock lock(&mu_);
+  absl::flat_hash_set<ServerId> servers;
+  const GroupId first{storage_class, 0};
+  for (auto it = members_.groups().lower_bound(first);
+       it != members_.groups().end() && it->first.storage_class == storage_class; ++it) {
+    for (const GroupMember& member : it->second.members) {
+      servers.insert(inventory_.targets.at(member.target).server());
+    }
+    for (TargetId former : it->second.former) {
+      servers.insert(inventory_.targets.at(former).server());
+    }
+  }
+  return {servers.begin(), servers.end()};
+}
+
+uint64_t ClusterState::LowestConfirmedFence() const {
+  absl::MutexLock lock(&mu_);
+  uint64_t lowest = UINT64_MAX;
+  for (const auto& [id, server] : inventory_.servers) {
+    if (server.record.server().state() != wire::SERVER_ONLINE) continue;
+    lowest = std::min(lowest, server.fence_version);
+  }
+  return lowest;
+}
+
+}  // namespace penstock::metaserver

@@ -1,0 +1,117 @@
+// ClusterState owns membership: chunkservers, targets, storage classes and groups. It registers
+// servers, hears heartbeats, forms the groups once, and publishes each change of the cluster map
+// after the change is synced. Thread-safe.
+//
+// Order of a change: plan (pure) -> one batch with the next map version -> synced commit -> install
+// in memory -> publish. One change at a time (ChangeTurn); heartbeats and readers never wait for
+// it. Lock order: ChangeTurn, then mu_. Callbacks and commits run without mu_.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "common/clock.h"
+#include "metaserver/cluster/change_turn.h"
+#include "metaserver/cluster/cluster_options.h"
+#include "metaserver/cluster/cluster_view.h"
+#include "metaserver/cluster/fence_board.h"
+#include "metaserver/cluster/inventory.h"
+#include "metaserver/cluster/map_publisher.h"
+#include "metaserver/cluster/member_table.h"
+#include "metaserver/cluster/order_queue.h"
+#include "metaserver/log/replicated_log.h"
+#include "metaserver/service/map_source.h"
+#include "metaserver/store/meta_store.h"
+
+namespace penstock::metaserver {
+
+inline constexpr uint32_t kDefaultStorageClass = 1;
+
+class ClusterState : public SpaceSource {
+ public:
+  // All must outlive the state.
+  struct Sources {
+    MetaStore* store = nullptr;
+    ReplicatedLog* log = nullptr;
+    Clock* clock = nullptr;
+    uint64_t first_order_id = 1;  // see OrderQueue
+  };
+  // Reads the records, or makes a new cluster in an empty database. FAILED_PRECONDITION: the
+  // database belongs to another cluster than `options.cluster_id`.
+  static absl::StatusOr<std::unique_ptr<ClusterState>> Open(const ClusterOptions& options,
+                                                            const Sources& sources);
+  ~ClusterState() override;
+  void Start();  // the thread that notices silent servers
+  void Stop();
+
+  const std::string& cluster_id() const { return cluster_id_; }
+  bool created() const { return created_; }  // by this Open
+  MapPublisher& map() { return *publisher_; }
+  OrderQueue& orders() { return *orders_; }
+  FenceBoard& fences() { return *fences_; }
+
+  absl::StatusOr<wire::RegisterResponse> Register(const wire::RegisterRequest& request);
+  wire::HeartbeatResponse Heartbeat(const wire::HeartbeatRequest& request);
+  // Brings the states in the map up to date and forms the groups when they can be. Called by the
+  // thread; a test calls it itself.
+  absl::Status Tick();
+
+  ClusterSpace Space() const override;
+  ClusterView View() const;
+
+ private:
+  struct Change {
+    std::vector<record::Server> servers;
+    std::vector<record::Target> targets;
+    std::vector<record::StorageClass> classes;
+    std::vector<Membership> groups;
+    uint32_t last_server_id = 0;  // 0: as before
+    uint32_t last_target_id = 0;
+    bool empty() const {
+      return servers.empty() && targets.empty() && classes.empty() && groups.empty();
+    }
+  };
+
+  ClusterState(const ClusterOptions& options, const Sources& sources);
+  absl::Status Load(const ClusterRecords& records);
+  absl::Status Create();
+  void MakeParts(const std::vector<record::Fence>& fences);
+
+  // Both hold the turn.
+  absl::Status Commit(Change change);
+  absl::Status FormGroups();
+
+  Change PlanStates() const;
+  void Install(const Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CountPlaces() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<ServerId> ServersOfClass(uint32_t storage_class) const;
+  uint64_t LowestConfirmedFence() const;
+  void Run();
+
+  const ClusterOptions options_;
+  const Sources sources_;
+  absl::Duration started_;
+  bool created_ = false;                     // constant after Open
+  std::string cluster_id_;                   // constant after Open
+  std::unique_ptr<MapPublisher> publisher_;  // constant after Open, as the next two
+  std::unique_ptr<OrderQueue> orders_;
+  std::unique_ptr<FenceBoard> fences_;
+
+  ChangeTurn turn_;
+  mutable absl::Mutex mu_;
+  record::Cluster cluster_ ABSL_GUARDED_BY(mu_);
+  Inventory inventory_ ABSL_GUARDED_BY(mu_);
+  absl::btree_map<uint32_t, record::StorageClass> classes_ ABSL_GUARDED_BY(mu_);
+  MemberTable members_ ABSL_GUARDED_BY(mu_);
+  PlaceCounts places_ ABSL_GUARDED_BY(mu_);
+  std::string formation_problem_ ABSL_GUARDED_BY(mu_);
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
+
+}  // namespace penstock::metaserver

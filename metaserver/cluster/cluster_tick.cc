@@ -1,0 +1,112 @@
+// What ClusterState does by itself: show who is online, and form the groups.
+#include <absl/strings/str_cat.h>
+
+#include "common/logging.h"
+#include "common/status.h"
+#include "metaserver/cluster/cluster_state.h"
+#include "metaserver/cluster/group_placement.h"
+
+namespace penstock::metaserver {
+namespace {
+
+wire::TargetState TargetStateNow(const TargetEntry& target, bool server_online) {
+  if (!server_online) return wire::TARGET_OFFLINE;
+  // A server not heard since our start: as it was, until it says otherwise.
+  if (!target.reported() || target.health.state() == wire::TARGET_UNKNOWN) {
+    return target.record.target().state();
+  }
+  return target.health.state();
+}
+
+}  // namespace
+
+absl::Status ClusterState::Tick() {
+  ChangeTurn::Hold turn(&turn_);
+  Change change = PlanStates();
+  for (const record::Server& server : change.servers) {
+    SPDLOG_WARN("chunkserver state server={} host={} state={}", server.server().server_id(),
+                Quoted(server.server().hostname()),
+                wire::ServerState_Name(server.server().state()));
+  }
+  RETURN_IF_ERROR(Commit(std::move(change)));
+  return FormGroups();
+}
+
+// For display only: taking an offline server's targets out of their groups (MemberTable) belongs to
+// failure handling, and so does what a new boot id means.
+ClusterState::Change ClusterState::PlanStates() const {
+  Change change;
+  absl::MutexLock lock(&mu_);
+  const absl::Duration now = sources_.clock->SinceBoot();
+  for (const auto& [id, server] : inventory_.servers) {
+    const wire::ServerState was = server.record.server().state();
+    const bool heard = now - server.heard <= options_.offline_after;
+    const bool online = heard && (!server.instance.empty() || was == wire::SERVER_ONLINE);
+    const wire::ServerState is = online ? wire::SERVER_ONLINE : wire::SERVER_OFFLINE;
+    if (is != was) {
+      change.servers.push_back(server.record);
+      change.servers.back().mutable_server()->set_state(is);
+    }
+    for (const auto& [target_id, target] : inventory_.targets) {
+      if (target.server() != id) continue;
+      const wire::TargetState state = TargetStateNow(target, online);
+      if (state == target.record.target().state()) continue;
+      change.targets.push_back(target.record);
+      change.targets.back().mutable_target()->set_state(state);
+    }
+  }
+  return change;
+}
+
+absl::Status ClusterState::FormGroups() {
+  PlacementRequest request;
+  record::StorageClass storage_class;
+  {
+    absl::MutexLock lock(&mu_);
+    storage_class = classes_.at(kDefaultStorageClass);
+    if (storage_class.storage_class().group_count() != 0) return absl::OkStatus();
+    const uint32_t replication = storage_class.storage_class().replication();
+    request.group_count = options_.group_count;
+    request.replication = replication;
+    request.seed = storage_class.placement_seed();
+    for (const auto& [id, target] : inventory_.targets) {
+      if (target.record.target().state() != wire::TARGET_ONLINE || !target.reported()) continue;
+      request.targets.push_back(
+          {.target = id,
+           .server = target.server(),
+           .rack = inventory_.servers.at(target.server()).record.server().rack(),
+           .capacity_bytes = target.capacity_bytes()});
+    }
+    const uint32_t wanted = options_.initial_targets != 0 ? options_.initial_targets : replication;
+    if (request.targets.size() < wanted) {
+      formation_problem_ = absl::StrCat(
+          "groups are not formed: waiting for ", wanted, " targets, only ", request.targets.size(),
+          " are online: start more chunkservers, or restart the metaserver with a lower "
+          "--initial-targets");
+      return absl::OkStatus();
+    }
+  }
+  auto placed = PlaceGroups(request);
+  if (!placed.ok()) {
+    absl::MutexLock lock(&mu_);
+    formation_problem_ =
+        absl::StrCat("groups are not formed: ", std::string(placed.status().message()),
+                     ": start chunkservers on other machines or racks");
+    return absl::OkStatus();
+  }
+  Change change;
+  storage_class.mutable_storage_class()->set_group_count(options_.group_count);
+  for (uint32_t number = 0; number < placed->size(); ++number) {
+    change.groups.push_back(
+        MemberTable::NewGroup({kDefaultStorageClass, number}, (*placed)[number]));
+  }
+  change.classes.push_back(std::move(storage_class));
+  RETURN_IF_ERROR(Annotate(Commit(std::move(change)), "form groups"));
+  SPDLOG_INFO("groups formed groups={} replication={} targets={}", placed->size(),
+              request.replication, request.targets.size());
+  absl::MutexLock lock(&mu_);
+  formation_problem_.clear();
+  return absl::OkStatus();
+}
+
+}  // namespace penstock::metaserver

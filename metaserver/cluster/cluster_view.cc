@@ -1,0 +1,181 @@
+#include "metaserver/cluster/cluster_view.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <map>
+
+#include "metaserver/cluster/cluster_records.h"
+
+namespace penstock::metaserver {
+namespace {
+
+constexpr double kNearlyFull = 0.05;  // free share below which an operator is told
+
+bool Online(const Inventory& inventory, TargetId id) {
+  auto target = inventory.targets.find(id);
+  return target != inventory.targets.end() &&
+         target->second.record.target().state() == wire::TARGET_ONLINE;
+}
+
+std::string Ago(absl::Duration age) { return absl::StrCat(absl::ToInt64Seconds(age), " s"); }
+
+void AddServers(const ViewSources& from, ClusterView& view) {
+  for (const auto& [id, server] : from.inventory.servers) {
+    wire::ServerInfo& info = view.servers.emplace_back();
+    *info.mutable_server() = server.record.server();
+    info.set_last_heartbeat_ms(
+        static_cast<uint64_t>(absl::ToInt64Milliseconds(from.now - server.heard)));
+    for (const auto& [target_id, target] : from.inventory.targets) {
+      if (target.server() != id) continue;
+      info.set_targets(info.targets() + 1);
+      info.set_capacity_bytes(info.capacity_bytes() + target.capacity_bytes());
+      info.set_free_bytes(info.free_bytes() + target.health.free_bytes());
+    }
+    if (server.record.server().state() != wire::SERVER_ONLINE) {
+      const std::string heard =
+          server.instance.empty()
+              ? absl::StrCat("not heard since the metaserver started ",
+                             Ago(from.now - from.started), " ago")
+              : absl::StrCat("last heard ", Ago(from.now - server.heard), " ago");
+      view.problems.push_back(absl::StrCat(
+          Describe(server), " is offline, ", heard,
+          ": start penstock-chunkserver there again (`penstock up DIR` on one machine) "
+          "and look at its log"));
+    }
+  }
+}
+
+void AddTargetProblems(const ViewSources& from, const TargetEntry& target, bool has_groups,
+                       ClusterView& view) {
+  const std::string name = Describe(from.inventory, target);
+  const std::string why =
+      target.health.problem().empty() ? "" : absl::StrCat(" (", target.health.problem(), ")");
+  switch (target.record.target().state()) {
+    case wire::TARGET_ABSENT:
+      view.problems.push_back(absl::StrCat(
+          name, " is absent", why,
+          ": mount its disk or bring its directory back, then restart the chunkserver"));
+      return;
+    case wire::TARGET_FAILED:
+      view.problems.push_back(
+          absl::StrCat(name, " has failed", why,
+                       ": look at its disk (dmesg, smartctl) and restart the chunkserver"));
+      return;
+    case wire::TARGET_ONLINE:
+      break;
+    default:
+      return;  // its server's line says it
+  }
+  if (!why.empty()) view.problems.push_back(absl::StrCat(name, ":", why));
+  if (target.health.checksum_errors() > 0) {
+    view.problems.push_back(absl::StrCat(name, " has served ", target.health.checksum_errors(),
+                                         " blocks with a wrong checksum: look at its disk"));
+  }
+  const double capacity = static_cast<double>(target.capacity_bytes());
+  if (target.reported() && capacity > 0 &&
+      static_cast<double>(target.health.free_bytes()) < kNearlyFull * capacity) {
+    view.problems.push_back(absl::StrCat(name, " has only ", target.health.free_bytes() >> 20,
+                                         " MiB free: delete files, or free space on its disk"));
+  }
+  if (!has_groups && from.formation_problem.empty()) {
+    view.problems.push_back(absl::StrCat(
+        name,
+        " holds no groups: it registered after they were formed and stays unused until "
+        "the cluster is rebalanced"));
+  }
+}
+
+void AddTargets(const ViewSources& from, ClusterView& view) {
+  for (const auto& [id, target] : from.inventory.targets) {
+    wire::TargetInfo& info = view.targets.emplace_back();
+    *info.mutable_target() = target.record.target();
+    info.set_capacity_bytes(target.capacity_bytes());
+    info.set_free_bytes(target.health.free_bytes());
+    info.set_stored_bytes(target.health.stored_bytes());
+    info.set_chunks(target.health.chunks());
+    info.set_io_errors(target.health.io_errors());
+    info.set_checksum_errors(target.health.checksum_errors());
+    info.set_problem(target.health.problem());
+    auto places = from.places.find(id);
+    if (places != from.places.end()) {
+      info.set_groups(places->second.groups);
+      info.set_groups_head(places->second.heads);
+    }
+    auto server = from.inventory.servers.find(target.server());
+    if (server != from.inventory.servers.end()) {
+      info.set_hostname(server->second.record.server().hostname());
+    }
+    AddTargetProblems(from, target, info.groups() > 0, view);
+  }
+}
+
+uint32_t Replication(const ViewSources& from, uint32_t storage_class) {
+  auto found = from.classes.find(storage_class);
+  return found == from.classes.end() ? from.options.replication
+                                     : found->second.storage_class().replication();
+}
+
+void AddGroups(const ViewSources& from, ClusterView& view) {
+  std::map<std::string, uint32_t> by_state;
+  for (const auto& [id, group] : from.members.groups()) {
+    wire::GroupInfo& info = view.groups.emplace_back();
+    *info.mutable_group() = ToRecord(group).group();
+    info.set_state(GroupState(group, from.inventory, Replication(from, id.storage_class)));
+    ++by_state[info.state()];
+  }
+  for (const auto& [state, count] : by_state) {
+    wire::GroupsByState& groups = view.groups_by_state.emplace_back();
+    groups.set_state(state);
+    groups.set_groups(count);
+  }
+  if (by_state["unavailable"] > 0) {
+    view.problems.push_back(absl::StrCat(by_state["unavailable"],
+                                         " groups have no copy online: their files cannot be read "
+                                         "until a server named above is back"));
+  }
+  if (by_state["degraded"] > 0) {
+    view.problems.push_back(
+        absl::StrCat(by_state["degraded"],
+                     " groups miss a copy: reads go on, writes to them wait until the "
+                     "servers and targets named above are back"));
+  }
+}
+
+}  // namespace
+
+std::string GroupState(const Membership& group, const Inventory& inventory, uint32_t replication) {
+  size_t good = 0;
+  for (const GroupMember& member : group.members) {
+    good += member.state == wire::MEMBER_IN_SYNC && Online(inventory, member.target);
+  }
+  if (good == 0) return "unavailable";
+  return good >= replication && good == group.members.size() ? "healthy" : "degraded";
+}
+
+ClusterView MakeClusterView(const ViewSources& sources) {
+  ClusterView view;
+  AddServers(sources, view);
+  AddTargets(sources, view);
+  for (const auto& [id, storage_class] : sources.classes) {
+    view.classes.push_back(storage_class.storage_class());
+  }
+  if (!sources.formation_problem.empty()) view.problems.push_back(sources.formation_problem);
+  AddGroups(sources, view);
+  return view;
+}
+
+ClusterSpace MakeClusterSpace(const ViewSources& sources) {
+  ClusterSpace space;
+  for (const auto& [id, target] : sources.inventory.targets) {
+    if (!sources.places.empty() && !sources.places.contains(id)) continue;
+    space.total_bytes += target.capacity_bytes();
+    if (Online(sources.inventory, id)) space.free_bytes += target.health.free_bytes();
+  }
+  const uint64_t copies = std::max<uint32_t>(1, sources.options.replication);
+  space.total_bytes /= copies;
+  space.free_bytes = std::min(space.free_bytes / copies, space.total_bytes);
+  space.available_bytes = space.free_bytes;
+  return space;
+}
+
+}  // namespace penstock::metaserver

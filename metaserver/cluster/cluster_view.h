@@ -1,0 +1,51 @@
+// What operators see of the cluster: servers, targets, groups by state, and one line for each
+// problem with its fix. Pure: made from the inventory and the member table.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <string>
+#include <vector>
+
+#include "metaserver/cluster/cluster_options.h"
+#include "metaserver/cluster/inventory.h"
+#include "metaserver/cluster/member_table.h"
+#include "metaserver/service/map_source.h"
+#include "proto/admin.pb.h"
+
+namespace penstock::metaserver {
+
+struct Places {
+  uint32_t groups = 0;
+  uint32_t heads = 0;
+};
+using PlaceCounts = absl::flat_hash_map<TargetId, Places>;
+
+struct ClusterView {
+  uint64_t map_version = 0;
+  std::vector<wire::ServerInfo> servers;
+  std::vector<wire::TargetInfo> targets;
+  std::vector<wire::MapStorageClass> classes;
+  std::vector<wire::GroupInfo> groups;
+  std::vector<wire::GroupsByState> groups_by_state;
+  std::vector<std::string> problems;
+};
+
+struct ViewSources {
+  const Inventory& inventory;
+  const MemberTable& members;
+  const PlaceCounts& places;
+  const absl::btree_map<uint32_t, record::StorageClass>& classes;
+  const ClusterOptions& options;
+  const std::string& formation_problem;  // empty once the groups are formed
+  absl::Duration now;                    // Clock::SinceBoot()
+  absl::Duration started;
+};
+
+ClusterView MakeClusterView(const ViewSources& sources);
+ClusterSpace MakeClusterSpace(const ViewSources& sources);
+
+// "healthy": every copy online and in sync; "degraded": at least one; "unavailable": none.
+std::string GroupState(const Membership& group, const Inventory& inventory, uint32_t replication);
+
+}  // namespace penstock::metaserver
