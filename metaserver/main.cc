@@ -1,4 +1,5 @@
 // penstock-metaserver: flags, logs, start, wait for a signal, stop.
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include <cstdio>

@@ -72,6 +72,7 @@ absl::StatusOr<std::unique_ptr<Metaserver>> Metaserver::Start(const MetaserverOp
 
 absl::Status Metaserver::OpenState() {
   RETURN_IF_ERROR(PosixFileSystem()->MakeDirectory(options_.dir));
+  ASSIGN_OR_RETURN(lock_, DirectoryLock::Take(options_.dir));
   ASSIGN_OR_RETURN(store_, MetaStore::Open({.dir = options_.dir + "/db",
                                             .block_cache_bytes = options_.block_cache}));
   ASSIGN_OR_RETURN(log_, SingleNodeLog::Open(store_.get()));

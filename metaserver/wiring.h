@@ -12,6 +12,7 @@
 #include "common/net/rpc_server.h"
 #include "common/net/transport.h"
 #include "metaserver/cluster/cluster_state.h"
+#include "metaserver/directory_lock.h"
 #include "metaserver/log/replicated_log.h"
 #include "metaserver/metaserver_options.h"
 #include "metaserver/namespace.h"
@@ -48,6 +49,7 @@ class Metaserver {
   Clock* const clock_;  // not owned
   const std::string instance_;
   // In the order of their making; destroyed in reverse.
+  std::unique_ptr<DirectoryLock> lock_;
   std::unique_ptr<net::Transport> transport_;
   std::unique_ptr<MetaStore> store_;
   std::unique_ptr<ReplicatedLog> log_;

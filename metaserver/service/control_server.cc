@@ -1,11 +1,13 @@
 #include "metaserver/service/control_server.h"
 
 #include <absl/strings/str_cat.h>
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/resource_quota.h>
 
 #include <chrono>
 
+#include "common/logging.h"
 #include "common/status.h"
 
 namespace penstock::metaserver {
@@ -22,6 +24,15 @@ constexpr int kMinPingIntervalMs = 5000;  // below the clients' keepalive
 constexpr int kMaxIdleMs = 10 * 60 * 1000;
 constexpr int kHandshakeMs = 5000;
 constexpr auto kStopGrace = std::chrono::milliseconds(500);
+
+// What the library has to say goes into our log, one line an event.
+void LogOfGrpc(gpr_log_func_args* args) {
+  if (args->severity == GPR_LOG_SEVERITY_ERROR) {
+    SPDLOG_WARN("grpc message={}", Quoted(args->message));
+  } else {
+    SPDLOG_DEBUG("grpc message={}", Quoted(args->message));
+  }
+}
 
 void SetLimits(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
@@ -46,6 +57,7 @@ void SetLimits(grpc::ServerBuilder& builder) {
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(
     const ControlServerOptions& options, const std::vector<grpc::Service*>& services) {
   ASSIGN_OR_RETURN(auto credentials, net::ServerCredentials(options.tls));
+  gpr_set_log_function(&LogOfGrpc);
   // Health and reflection are plugins of every server built in this process from here on.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
