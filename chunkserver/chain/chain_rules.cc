@@ -1,0 +1,215 @@
+#include "chunkserver/chain/chain_rules.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "common/status.h"
+
+namespace penstock::chunkserver {
+namespace {
+
+absl::Status Aborted(Reason reason, absl::string_view message) {
+  return WithReason(absl::AbortedError(message), reason);
+}
+
+WriteDecision Refuse(absl::Status status) {
+  return {WriteAction::kRefuse, {}, {}, std::move(status)};
+}
+WriteDecision Answer(ChunkVersion version) { return {WriteAction::kAnswer, version, {}, {}}; }
+WriteDecision Settle(ChunkVersion pending) { return {WriteAction::kSettle, pending, {}, {}}; }
+WriteDecision Finish(ChunkVersion pending, ChunkVersion base) {
+  return {WriteAction::kFinish, pending, base, {}};
+}
+WriteDecision Stage(ChunkVersion version, ChunkVersion base) {
+  return {WriteAction::kStage, version, base, {}};
+}
+
+bool BringsWholeChunk(ChangeKind kind) {
+  return kind == ChangeKind::kReplace || kind == ChangeKind::kDelete;
+}
+
+// A change that leaves an absent chunk absent.
+bool ChangesNothingOfAbsent(ChangeKind kind) {
+  return kind == ChangeKind::kDelete || kind == ChangeKind::kTruncate || kind == ChangeKind::kZero;
+}
+
+// The newest record of the stamp's channel; nullptr: never heard of.
+const ChannelRecord* FindChannel(const ChunkState& state, const WriteStamp& stamp) {
+  const ChannelRecord* newest = nullptr;
+  const auto consider = [&](const ChannelRecord& record) {
+    if (record.stamp.session != stamp.session || record.stamp.channel != stamp.channel) return;
+    if (newest == nullptr || record.stamp.sequence > newest->stamp.sequence) newest = &record;
+  };
+  for (const ChannelRecord& record : state.info.channels) {
+    // What was discarded never happened.
+    if (record.version <= state.info.committed || record.version == state.info.pending) {
+      consider(record);
+    }
+  }
+  for (const ChannelRecord& record : state.remembered) consider(record);
+  return newest;
+}
+
+WriteDecision DecideAtHead(const ChunkState& state, const ChainRequest& request) {
+  const ChunkInfo& info = state.info;
+  if (request.stamp.session.valid()) {
+    const ChannelRecord* last = FindChannel(state, request.stamp);
+    if (last != nullptr && last->stamp.sequence > request.stamp.sequence) {
+      return Refuse(WithReason(
+          absl::FailedPreconditionError(absl::StrCat(
+              "write ", request.stamp.sequence, " of a channel that is at ", last->stamp.sequence)),
+          Reason::kOldSequence));
+    }
+    if (last != nullptr && last->stamp.sequence == request.stamp.sequence) {
+      if (info.pending && *info.pending == last->version) {
+        return Finish(last->version, info.committed);
+      }
+      return Answer(last->version);
+    }
+  }
+  if (info.pending) return Settle(*info.pending);
+  if (!info.exists() && ChangesNothingOfAbsent(request.kind)) return Answer(ChunkVersion{});
+  return Stage(ChunkVersion{}, info.committed);
+}
+
+WriteDecision Stale(const ChainRequest& request, ChunkVersion newer) {
+  return Refuse(Aborted(Reason::kOldSequence, absl::StrCat("version ", ToString(request.version),
+                                                           " comes after ", ToString(newer))));
+}
+
+WriteDecision DecideBehindHead(const ChunkState& state, const ChainRequest& request) {
+  const ChunkInfo& info = state.info;
+  const ChunkVersion v = request.version;
+  if (!v.valid()) return Refuse(absl::InvalidArgumentError("a forwarded write without a version"));
+  if (info.committed == v) return Answer(v);
+  // A deletion leaves no record; being asked for it again, all is as it should be.
+  if (!info.exists() && !info.pending && request.kind == ChangeKind::kDelete) return Answer(v);
+  if (info.committed > v) return Stale(request, info.committed);
+  if (state.floor >= v) return Stale(request, state.floor);
+  if (info.pending) {
+    if (*info.pending == v) return Finish(v, info.committed);
+    if (*info.pending > v) return Stale(request, *info.pending);
+    // The predecessor has committed what is pending here: so it is to stay.
+    if (request.base == *info.pending) return Settle(*info.pending);
+    // It knows nothing of what is pending here, so nobody was told that it is done.
+    if (BringsWholeChunk(request.kind)) return {WriteAction::kDiscard, *info.pending, {}, {}};
+  } else if (BringsWholeChunk(request.kind)) {
+    return Stage(v, request.base);
+  }
+  if (info.pending || info.committed != request.base || info.quarantined) {
+    return Refuse(
+        WithReason(absl::FailedPreconditionError(absl::StrCat("has ", ToString(info.committed),
+                                                              ", not ", ToString(request.base))),
+                   Reason::kMissingBase));
+  }
+  return Stage(v, request.base);
+}
+
+}  // namespace
+
+MemberView ViewOf(const Group& group, TargetId me) {
+  MemberView view;
+  view.group = group.id;
+  view.epoch = group.epoch;
+  view.member_count = static_cast<int>(group.members.size());
+  int last_in_sync = -1;
+  for (int i = 0; i < view.member_count; ++i) {
+    const GroupMember& member = group.members[i];
+    if (member.state == wire::MEMBER_IN_SYNC) last_in_sync = i;
+    if (member.target != me) continue;
+    view.position = i;
+    view.in_sync = member.state == wire::MEMBER_IN_SYNC;
+    if (i + 1 < view.member_count) view.successor = group.members[i + 1].target;
+  }
+  view.last_in_sync = view.position >= 0 && view.position == last_in_sync;
+  return view;
+}
+
+absl::Status CheckEpoch(const MemberView& view, uint32_t epoch) {
+  if (epoch < view.epoch) {
+    return Aborted(Reason::kStaleEpoch,
+                   absl::StrCat("group ", view.group.number, " is at epoch ", view.epoch));
+  }
+  if (epoch > view.epoch) {
+    return Aborted(Reason::kNewerEpoch, absl::StrCat("this server knows epoch ", view.epoch,
+                                                     " of group ", view.group.number));
+  }
+  if (!view.is_member()) {
+    return WithReason(
+        absl::FailedPreconditionError(absl::StrCat("no member of group ", view.group.number)),
+        Reason::kNotMember);
+  }
+  return absl::OkStatus();
+}
+
+WriteDecision DecideWrite(const MemberView& view, const ChunkState& state,
+                          const ChainRequest& request) {
+  if (absl::Status status = CheckEpoch(view, request.epoch); !status.ok()) return Refuse(status);
+  if (request.hop != static_cast<uint32_t>(view.position)) {
+    return Refuse(WithReason(absl::FailedPreconditionError(absl::StrCat(
+                                 "hop ", request.hop, " came to position ", view.position)),
+                             Reason::kNotMember));
+  }
+  if (request.settle_only) {
+    return state.info.pending ? Settle(*state.info.pending) : Answer(state.info.committed);
+  }
+  return view.is_head() ? DecideAtHead(state, request) : DecideBehindHead(state, request);
+}
+
+bool IsDefiniteRefusal(const absl::Status& status) {
+  const Reason reason = ReasonOf(status);
+  if (reason == Reason::kMissingBase || reason == Reason::kOldSequence) return true;
+  switch (status.code()) {
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kDataLoss:
+      return true;
+    default:
+      return false;
+  }
+}
+
+absl::Status Indefinite(absl::Status status) {
+  const Reason reason = ReasonOf(status);
+  if (reason == Reason::kMissingBase || reason == Reason::kOldSequence ||
+      reason == Reason::kNotMember) {
+    return absl::AbortedError(status.message());
+  }
+  if (status.ok() || !IsDefiniteRefusal(status)) return status;
+  return PosixError(EIO, std::string(status.message()));
+}
+
+ReplyAction DecideReply(const absl::Status& reply, const ForwardHistory& history) {
+  if (reply.ok()) return ReplyAction::kCommit;
+  if (ReasonOf(reply) == Reason::kMissingBase && !history.whole) return ReplyAction::kReplace;
+  if (IsDefiniteRefusal(reply)) {
+    return history.may_discard ? ReplyAction::kDiscard : ReplyAction::kFail;
+  }
+  if (absl::IsUnavailable(reply) && ReasonOf(reply) == Reason::kNone && history.sends < kMaxSends) {
+    return ReplyAction::kRetry;
+  }
+  return ReplyAction::kFail;
+}
+
+ReadDecision DecideRead(const MemberView& view, const ChunkInfo& info) {
+  if (!view.in_sync) {
+    return {ReadAction::kRefuse,
+            WithReason(absl::FailedPreconditionError("not an in-sync member of the group"),
+                       Reason::kNotMember)};
+  }
+  if (info.pending && !view.last_in_sync) {
+    return {ReadAction::kRefuse,
+            Aborted(Reason::kPendingVersion,
+                    absl::StrCat("version ", ToString(*info.pending), " is pending"))};
+  }
+  // Of an earlier epoch: a member that stood behind may have served it already.
+  if (info.pending && info.pending->epoch < view.epoch) return {ReadAction::kSettle, {}};
+  if (info.quarantined) {
+    return {ReadAction::kRefuse, absl::DataLossError("the chunk is quarantined")};
+  }
+  return {ReadAction::kServe, {}};
+}
+
+}  // namespace penstock::chunkserver

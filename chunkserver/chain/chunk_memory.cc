@@ -1,0 +1,65 @@
+#include "chunkserver/chain/chunk_memory.h"
+
+#include <algorithm>
+
+namespace penstock::chunkserver {
+namespace {
+
+void Merge(std::vector<ChannelRecord>& into, const ChannelRecord& record) {
+  if (!record.stamp.session.valid()) return;
+  for (ChannelRecord& known : into) {
+    if (known.stamp.session != record.stamp.session ||
+        known.stamp.channel != record.stamp.channel) {
+      continue;
+    }
+    if (record.stamp.sequence > known.stamp.sequence) known = record;
+    return;
+  }
+  into.push_back(record);
+}
+
+}  // namespace
+
+ChunkMemory::ChunkMemory(Clock* clock, absl::Duration keep, size_t limit)
+    : clock_(clock), keep_(keep), limit_(limit) {}
+
+ChunkMemory::Entry ChunkMemory::Recall(const ChunkKey& key) const {
+  absl::MutexLock lock(&mu_);
+  auto it = entries_.find(key);
+  return it == entries_.end() ? Entry{} : it->second.entry;
+}
+
+void ChunkMemory::Remember(const ChunkKey& key, ChunkVersion floor,
+                           absl::Span<const ChannelRecord> channels) {
+  absl::MutexLock lock(&mu_);
+  const absl::Duration now = clock_->SinceBoot();
+  Kept& kept = entries_[key];
+  kept.entry.floor = std::max(kept.entry.floor, floor);
+  for (const ChannelRecord& record : channels) Merge(kept.entry.channels, record);
+  kept.last_use = now;
+  order_.emplace_back(now, key);
+  Expire();
+}
+
+void ChunkMemory::Expire() {
+  const absl::Duration oldest = clock_->SinceBoot() - keep_;
+  while (!order_.empty() && (order_.front().first < oldest || order_.size() > limit_)) {
+    auto it = entries_.find(order_.front().second);
+    // A younger place in the order speaks for an entry that was used again.
+    if (it != entries_.end() && it->second.last_use == order_.front().first) entries_.erase(it);
+    order_.pop_front();
+  }
+}
+
+void ChunkMemory::Clear() {
+  absl::MutexLock lock(&mu_);
+  entries_.clear();
+  order_.clear();
+}
+
+size_t ChunkMemory::size() const {
+  absl::MutexLock lock(&mu_);
+  return entries_.size();
+}
+
+}  // namespace penstock::chunkserver

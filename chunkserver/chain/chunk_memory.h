@@ -1,0 +1,57 @@
+// ChunkMemory is what a target's process remembers of recent requests beyond the store's records:
+// versions that were deleted or refused for good, and the channels of chunks that no longer exist.
+// With it a copy of a request that is still under way (an abandoned call in a socket buffer or a
+// queue) can do no harm. It is lost with the process on purpose: so are such copies.
+// Thread-safe. Bounded in entries and in time.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+#include <absl/types/span.h>
+
+#include <deque>
+#include <utility>
+#include <vector>
+
+#include "chunkserver/store/chunk_store.h"
+#include "common/clock.h"
+#include "common/ids.h"
+
+namespace penstock::chunkserver {
+
+class ChunkMemory {
+ public:
+  struct Entry {
+    ChunkVersion floor;
+    std::vector<ChannelRecord> channels;
+  };
+
+  // `clock` must outlive the memory. Entries older than `keep` are forgotten; longer than any
+  // request can be under way.
+  explicit ChunkMemory(Clock* clock, absl::Duration keep = absl::Minutes(10),
+                       size_t limit = 200'000);
+
+  Entry Recall(const ChunkKey& key) const;
+  // Raises the floor and adds to the channels (the newest of each channel stays).
+  void Remember(const ChunkKey& key, ChunkVersion floor, absl::Span<const ChannelRecord> channels);
+  void Clear();
+  size_t size() const;
+
+ private:
+  void Expire() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  Clock* const clock_;  // not owned
+  const absl::Duration keep_;
+  const size_t limit_;
+  mutable absl::Mutex mu_;  // innermost
+  struct Kept {
+    Entry entry;
+    absl::Duration last_use;
+  };
+  absl::flat_hash_map<ChunkKey, Kept> entries_ ABSL_GUARDED_BY(mu_);
+  std::deque<std::pair<absl::Duration, ChunkKey>> order_ ABSL_GUARDED_BY(mu_);  // oldest first
+};
+
+}  // namespace penstock::chunkserver

@@ -1,0 +1,37 @@
+// Settings of penstock-chunkserver. Only main.cc reads flags.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/units.h"
+
+namespace penstock::chunkserver {
+
+struct ChunkserverOptions {
+  std::string dir;                         // identity of this server: server.json, a lock
+  std::string cluster_id;                  // empty: as in server.json
+  std::vector<std::string> targets;        // one directory a disk
+  std::string metaserver;                  // HOST:PORT of its gRPC service
+  std::string listen = "127.0.0.1";        // a literal IP address; 0.0.0.0 for all
+  std::string advertise;                   // what others connect to; empty: `listen`, or the first
+                                           // address of this machine when that is 0.0.0.0
+  uint16_t port = 0;                       // 0: any free one
+  std::string key_file;                    // the cluster key
+  std::string tls_ca, tls_cert, tls_key;   // for the metaserver
+  std::string rack;                        // members of a group never share one
+  uint64_t reserve_bytes = 1 * kGiB;       // of each disk, kept free
+  uint64_t index_cache_bytes = 64 * kMiB;  // a target; more when its index does not fit
+  int reactor_threads = 2;                 // more for very many connections
+  int read_threads = 4;                    // a target; about what its disk does at once
+  int write_threads = 8;                   // for each place in a chain
+  absl::Duration heartbeat_timeout = absl::Seconds(2);  // of one call to the metaserver
+  absl::Duration stop_grace = absl::Seconds(5);         // for calls under way at SIGTERM
+  std::string log_level = "info";
+  std::string log_file;  // empty: standard error
+};
+
+}  // namespace penstock::chunkserver

@@ -1,0 +1,168 @@
+#include "chunkserver/control/metaserver_link.h"
+
+#include <absl/strings/str_cat.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "common/logging.h"
+#include "common/net/grpc_credentials.h"
+#include "common/status.h"
+
+namespace penstock::chunkserver {
+namespace {
+
+// A registration makes the metaserver write, and carries the whole map back.
+constexpr absl::Duration kRegisterTimeout = absl::Seconds(10);
+constexpr absl::Duration kRegisterPause = absl::Seconds(1);
+
+void SetDeadline(grpc::ClientContext* context, absl::Duration timeout) {
+  context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+}
+
+bool IsFinal(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status) ||
+         absl::IsPermissionDenied(status);
+}
+
+}  // namespace
+
+MetaserverLink::MetaserverLink(ServerFacts facts, Parts parts)
+    : facts_(std::move(facts)), parts_(parts) {}
+
+absl::Status MetaserverLink::Start() {
+  const absl::Status status = Register();
+  if (IsFinal(status)) return Annotate(status, "register at the metaserver");
+  if (!status.ok()) {
+    SPDLOG_WARN("metaserver not reached, trying on error={}", Quoted(status.ToString()));
+  }
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "heartbeat");
+    Run();
+  });
+  return absl::OkStatus();
+}
+
+void MetaserverLink::Stop() {
+  stop_.Set();
+  calls_.CancelAll();
+  if (thread_.joinable()) thread_.join();
+}
+
+absl::Status MetaserverLink::Register() {
+  wire::RegisterRequest request;
+  request.set_cluster_id(parts_.identity->cluster_id);
+  request.set_server_uuid(parts_.identity->server_uuid);
+  request.set_hostname(facts_.hostname);
+  for (const wire::Address& address : facts_.addresses) *request.add_addresses() = address;
+  request.set_boot_id(facts_.boot_id);
+  request.set_instance(facts_.instance);
+  request.set_rack(facts_.rack);
+  request.set_version(facts_.version);
+  const std::vector<wire::TargetHealth> health = parts_.health->Last();
+  for (size_t i = 0; i < parts_.targets->all().size(); ++i) {
+    const Target& target = *parts_.targets->all()[i];
+    wire::RegisterTarget* entry = request.add_targets();
+    entry->set_target_uuid(target.uuid);
+    entry->set_target_id(target.target_id().value());
+    entry->set_path(target.path);
+    entry->set_state(target.is_open() ? wire::TARGET_ONLINE : wire::TARGET_ABSENT);
+    if (i >= health.size()) continue;
+    entry->set_capacity_bytes(health[i].capacity_bytes());
+    entry->set_free_bytes(health[i].free_bytes());
+  }
+  StoppableCalls::Call call(&calls_);
+  SetDeadline(call.context(), kRegisterTimeout);
+  wire::RegisterResponse response;
+  RETURN_IF_ERROR(net::FromGrpc(parts_.stub->Register(call.context(), request, &response)));
+  return Accept(response);
+}
+
+absl::Status MetaserverLink::Accept(const wire::RegisterResponse& response) {
+  ServerIdentity& identity = *parts_.identity;
+  if (response.cluster_id() != identity.cluster_id) {
+    return WithReason(absl::FailedPreconditionError(
+                          absl::StrCat("the metaserver is of cluster ", response.cluster_id(),
+                                       ", this server of ", identity.cluster_id)),
+                      Reason::kWrongCluster);
+  }
+  std::vector<TargetId> ids;
+  for (uint32_t id : response.target_ids()) ids.push_back(TargetId(id));
+  RETURN_IF_ERROR(parts_.targets->AssignIds(ids, parts_.fs));
+  bool changed = identity.server_id != ServerId(response.server_id());
+  identity.server_id = ServerId(response.server_id());
+  for (const auto& target : parts_.targets->all()) {
+    for (KnownTarget& known : identity.targets) {
+      if (known.uuid != target->uuid || known.id == target->target_id()) continue;
+      known.id = target->target_id();
+      changed = true;
+    }
+  }
+  if (changed) RETURN_IF_ERROR(SaveIdentity(facts_.dir, identity, parts_.fs));
+  if (response.heartbeat_ms() > 0) period_ = absl::Milliseconds(response.heartbeat_ms());
+  if (response.has_map()) {
+    // A map that does not fit is not the registration's failure; the watch asks for the whole one.
+    if (absl::Status status = parts_.map->Apply(response.map()); !status.ok()) {
+      SPDLOG_WARN("cluster map refused error={}", Quoted(status.ToString()));
+    }
+  }
+  registered_ = true;
+  SPDLOG_INFO("registered server={} targets={} map_version={}", identity.server_id.value(),
+              ids.size(), parts_.map->Get()->version());
+  return absl::OkStatus();
+}
+
+absl::Status MetaserverLink::SendHeartbeat() {
+  wire::HeartbeatRequest request;
+  request.set_server_id(parts_.identity->server_id.value());
+  request.set_instance(facts_.instance);
+  request.set_map_version(parts_.map->Get()->version());
+  request.set_fence_version(parts_.fences->confirmed_version());
+  for (wire::TargetHealth& health : parts_.health->Last()) {
+    *request.add_targets() = std::move(health);
+  }
+  for (uint64_t order : parts_.orders->done()) request.add_done_orders(order);
+
+  const absl::Duration sent = parts_.clock->SinceBoot();
+  StoppableCalls::Call call(&calls_);
+  SetDeadline(call.context(), facts_.call_timeout);
+  wire::HeartbeatResponse response;
+  RETURN_IF_ERROR(net::FromGrpc(parts_.stub->Heartbeat(call.context(), request, &response)));
+  if (response.register_again()) {
+    registered_ = false;
+    return absl::OkStatus();
+  }
+  last_acknowledged_ns_ = absl::ToInt64Nanoseconds(sent);
+  const auto& fenced = response.fenced_sessions();
+  parts_.fences->Update(response.fence_version(),
+                        std::vector<uint64_t>(fenced.begin(), fenced.end()));
+  parts_.orders->Take(std::vector<wire::Order>(response.orders().begin(), response.orders().end()));
+  return absl::OkStatus();
+}
+
+void MetaserverLink::Run() {
+  bool well = registered();
+  while (!stop_.is_set()) {
+    const absl::Duration start = parts_.clock->SinceBoot();
+    const absl::Status status = registered() ? SendHeartbeat() : Register();
+    if (status.ok() != well && !stop_.is_set()) {
+      well = status.ok();
+      if (well) {
+        SPDLOG_INFO("metaserver reached again");
+      } else {
+        SPDLOG_WARN("metaserver call failed error={}", Quoted(status.ToString()));
+      }
+    }
+    if (!status.ok() && !registered()) {
+      stop_.Wait(kRegisterPause);
+      continue;
+    }
+    if (!registered()) continue;
+    const absl::Duration rest = period_ - (parts_.clock->SinceBoot() - start);
+    if (rest > absl::ZeroDuration()) stop_.Wait(rest);
+  }
+}
+
+}  // namespace penstock::chunkserver

@@ -1,0 +1,190 @@
+#include "chunkserver/control/order_worker.h"
+
+#include <absl/strings/str_cat.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "common/logging.h"
+#include "common/placement.h"
+#include "common/status.h"
+
+namespace penstock::chunkserver {
+namespace {
+
+constexpr absl::Duration kChunkTimeout = absl::Seconds(10);
+constexpr size_t kMaxWaiting = 10'000;
+
+FileLayout LayoutOf(const wire::Layout& layout) {
+  FileLayout file;
+  file.content = ContentId(layout.content_id());
+  file.seed = layout.seed();
+  file.chunk_size_log2 = static_cast<uint8_t>(layout.chunk_size_log2());
+  file.storage_class = layout.storage_class();
+  return file;
+}
+
+absl::Status CheckLayout(const wire::Layout& layout) {
+  if (layout.content_id() == 0 || layout.chunk_size_log2() < 12 || layout.chunk_size_log2() > 31) {
+    return absl::InvalidArgumentError("an order with a layout that makes no sense");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void OrderWorker::Start() {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "orders");
+    Run();
+  });
+}
+
+void OrderWorker::Stop() {
+  stop_.Set();
+  if (thread_.joinable()) thread_.join();
+}
+
+void OrderWorker::Take(absl::Span<const wire::Order> orders) {
+  absl::MutexLock lock(&mu_);
+  absl::btree_set<uint64_t> asked;
+  for (const wire::Order& order : orders) {
+    asked.insert(order.order_id());
+    if (done_.contains(order.order_id()) || running_ == order.order_id()) continue;
+    if (waiting_.size() < kMaxWaiting) waiting_.try_emplace(order.order_id(), order);
+  }
+  for (auto it = done_.begin(); it != done_.end();) {
+    it = asked.contains(*it) ? std::next(it) : done_.erase(it);
+  }
+}
+
+std::vector<uint64_t> OrderWorker::done() const {
+  absl::MutexLock lock(&mu_);
+  return {done_.begin(), done_.end()};
+}
+
+void OrderWorker::Run() {
+  while (!stop_.is_set()) {
+    std::optional<wire::Order> order;
+    {
+      absl::MutexLock lock(&mu_);
+      if (!waiting_.empty()) {
+        order = std::move(waiting_.begin()->second);
+        running_ = waiting_.begin()->first;
+        waiting_.erase(waiting_.begin());
+      }
+    }
+    if (!order) {
+      stop_.Wait(absl::Milliseconds(100));
+      continue;
+    }
+    const absl::Status status = Execute(*order);
+    if (!status.ok() && !stop_.is_set()) {
+      SPDLOG_WARN("order failed order={} error={}", order->order_id(), Quoted(status.ToString()));
+    }
+    absl::MutexLock lock(&mu_);
+    running_.reset();
+    if (status.ok()) done_.insert(order->order_id());
+  }
+}
+
+absl::Status OrderWorker::Execute(const wire::Order& order) {
+  switch (order.kind_case()) {
+    case wire::Order::kDeleteContent:
+      return DeleteContent(order.delete_content());
+    case wire::Order::kTruncateContent:
+      return TruncateContent(order.truncate_content());
+    case wire::Order::KIND_NOT_SET:
+      break;
+  }
+  return absl::UnimplementedError("an order that this program does not know");
+}
+
+absl::Status OrderWorker::DropChunk(Target& target, const Group* group, const ChunkKey& key) {
+  // A look without the lock first: most chunks of a content are not on this target.
+  ASSIGN_OR_RETURN(ChunkInfo info, target.store->Stat(key));
+  if (!info.exists() && !info.pending) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const ChunkLocks::Guard place,
+                   parts_.locks->Lock(ChunkLockId{target.target_id(), key}, kChunkTimeout));
+  ASSIGN_OR_RETURN(info, target.store->Stat(key));
+  if (info.pending) RETURN_IF_ERROR(target.store->Discard(key, *info.pending));
+  const ChunkVersion newest = std::max(info.committed, info.pending.value_or(ChunkVersion{}));
+  ChunkVersion version;
+  version.epoch = std::max(newest.epoch, group == nullptr ? 0 : group->epoch);
+  RETURN_IF_ERROR(target.store->RaiseSequence(newest.sequence));
+  ASSIGN_OR_RETURN(version.sequence, target.store->NextSequence());
+  if (info.exists()) {
+    ChunkChange change;
+    change.kind = ChangeKind::kDelete;
+    RETURN_IF_ERROR(target.store->Stage(key, version, change));
+    RETURN_IF_ERROR(target.store->Commit(key, version));
+  }
+  target.memory.Remember(key, version, info.channels);
+  return absl::OkStatus();
+}
+
+// The content is dead: each member drops its own chunks, no chain is needed.
+absl::Status OrderWorker::DeleteContent(const wire::DeleteContent& order) {
+  RETURN_IF_ERROR(CheckLayout(order.layout()));
+  const FileLayout layout = LayoutOf(order.layout());
+  const auto map = parts_.map->Get();
+  for (const auto& target : parts_.targets->all()) {
+    // When it comes back it will be asked again by the metaserver's comparison of its groups.
+    if (!target->is_open()) continue;
+    for (uint64_t index = 0; index < order.chunk_count(); ++index) {
+      if (index % 256 == 0 && stop_.is_set()) return absl::CancelledError("stopping");
+      const ChunkKey key = ChunkKeyOf(layout, static_cast<uint32_t>(index));
+      RETURN_IF_ERROR(
+          Annotate(DropChunk(*target, map->GroupOf(layout.storage_class, key.position), key),
+                   "delete content"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OrderWorker::CutChunk(const wire::Layout& wire_layout, uint32_t index,
+                                   uint32_t new_length) {
+  const FileLayout layout = LayoutOf(wire_layout);
+  const ChunkKey key = ChunkKeyOf(layout, index);
+  const auto map = parts_.map->Get();
+  const Group* group = map->GroupOf(layout.storage_class, key.position);
+  if (group == nullptr || group->members.empty()) {
+    return WithReason(absl::UnavailableError("no groups are known here yet"), Reason::kNoGroups);
+  }
+  Target* head = parts_.targets->Find(group->members.front().target);
+  if (head == nullptr) return absl::OkStatus();  // another server's work
+  if (!head->is_open()) return absl::UnavailableError("the head is absent");
+  ChainJob job;
+  job.target = head;
+  job.storage_class = layout.storage_class;
+  job.key = key;
+  job.change.kind = new_length == 0 ? ChangeKind::kDelete : ChangeKind::kTruncate;
+  job.change.offset = new_length;
+  job.request.kind = job.change.kind;
+  job.request.epoch = group->epoch;
+  if (new_length > 0) {
+    // Already short enough: a truncation would make it longer.
+    ASSIGN_OR_RETURN(const ChunkInfo info, head->store->Stat(key));
+    if (!info.pending && info.logical_length <= new_length) return absl::OkStatus();
+  }
+  parts_.chain->Run(absl::MakeSpan(&job, 1), absl::Now() + kChunkTimeout);
+  return job.status;
+}
+
+absl::Status OrderWorker::TruncateContent(const wire::TruncateContent& order) {
+  RETURN_IF_ERROR(CheckLayout(order.layout()));
+  const uint64_t chunk_size = uint64_t{1} << order.layout().chunk_size_log2();
+  const uint64_t boundary = order.new_size() / chunk_size;
+  const uint64_t count = (order.old_size() + chunk_size - 1) / chunk_size;
+  for (uint64_t index = boundary; index < count; ++index) {
+    if (stop_.is_set()) return absl::CancelledError("stopping");
+    const uint32_t keep =
+        index == boundary ? static_cast<uint32_t>(order.new_size() % chunk_size) : 0;
+    RETURN_IF_ERROR(
+        Annotate(CutChunk(order.layout(), static_cast<uint32_t>(index), keep), "truncate content"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace penstock::chunkserver

@@ -1,0 +1,38 @@
+// HealthSampler measures the targets every second on a thread of its own, so that the heartbeat,
+// which reports the last sample, never waits for a disk.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <thread>
+#include <vector>
+
+#include "chunkserver/control/stop_flag.h"
+#include "chunkserver/targets.h"
+#include "proto/cluster.pb.h"
+
+namespace penstock::chunkserver {
+
+class HealthSampler {
+ public:
+  explicit HealthSampler(const Targets* targets) : targets_(targets) {}  // outlives it
+  ~HealthSampler() { Stop(); }
+
+  void Start();  // with a first sample taken
+  void Stop();
+  std::vector<wire::TargetHealth> Last() const;
+
+ private:
+  void Sample();
+
+  const Targets* const targets_;
+  StopFlag stop_;
+  mutable absl::Mutex mu_;  // innermost; never held over a disk
+  std::vector<wire::TargetHealth> last_ ABSL_GUARDED_BY(mu_);
+  std::thread thread_;
+};
+
+wire::TargetHealth HealthOf(const Target& target);
+
+}  // namespace penstock::chunkserver
