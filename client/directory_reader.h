@@ -1,0 +1,67 @@
+// DirectoryReader is one open directory: it lists the names in pages and can go on from any cookie
+// it gave out. A cookie is a 63-bit hash of the entry's name, so it stays valid while others change
+// the directory (docs/formats has no part in it: cookies never leave this mount). Thread-safe.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/inode_table.h"
+#include "client/meta_api.h"
+
+namespace penstock::client {
+
+struct ListedEntry {
+  std::string name;
+  InodeNumber ino;
+  uint32_t type = 0;    // S_IFMT bits
+  uint64_t cookie = 0;  // to go on after this entry
+  wire::Entry entry;    // attributes; without a value when ino of "." or ".."
+};
+
+// At least kFirstNameCookie and below 2^63.
+uint64_t NameCookie(std::string_view name);
+inline constexpr uint64_t kDotCookie = 1;
+inline constexpr uint64_t kDotDotCookie = 2;
+inline constexpr uint64_t kFirstNameCookie = 3;
+
+class DirectoryReader {
+ public:
+  static constexpr uint32_t kPageEntries = 512;
+
+  // Both must outlive the reader.
+  DirectoryReader(MetaApi* meta, const InodeTable* inodes, InodeNumber ino)
+      : meta_(meta), inodes_(inodes), ino_(ino) {}
+
+  InodeNumber ino() const { return ino_; }
+  // The entries after `cookie` (0: from "." on), as many as are at hand; none at the end.
+  absl::StatusOr<std::vector<ListedEntry>> After(uint64_t cookie, bool with_entries,
+                                                 const OpContext& op);
+
+ private:
+  struct Page {
+    std::string start_after;
+    std::vector<ListedEntry> entries;
+    bool end = false;
+    bool with_entries = false;
+  };
+  absl::StatusOr<Page> Fetch(std::string start_after, bool with_entries, const OpContext& op);
+  // The page that has the cookie's entry, or that begins after it (`*begins_after`).
+  absl::StatusOr<Page> PageAfter(uint64_t cookie, bool with_entries, bool* begins_after,
+                                 const OpContext& op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  MetaApi* const meta_;
+  const InodeTable* const inodes_;
+  const InodeNumber ino_;
+  // Held over calls: one listing a handle at a time, as the kernel asks for it anyway.
+  absl::Mutex mu_;
+  Page page_ ABSL_GUARDED_BY(mu_);
+  // The last entry of each page before: (cookie, name). Bounded by thinning out.
+  std::vector<std::pair<uint64_t, std::string>> page_ends_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace penstock::client

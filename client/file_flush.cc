@@ -1,0 +1,258 @@
+// Bringing everything written to the servers, and publishing it at the metaserver.
+#include <absl/time/clock.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "client/file_writer.h"
+#include "client/wait.h"
+#include "common/status.h"
+
+namespace penstock::client {
+namespace {
+
+constexpr absl::Duration kBusyWait = absl::Minutes(10);  // its holder's calls all end sooner
+constexpr int kRounds = 16;                              // conditional publishes that lost a race
+
+bool LostRace(const absl::Status& status) {
+  const Reason reason = ReasonOf(status);
+  return reason == Reason::kInlineDropped || reason == Reason::kContentChanged;
+}
+
+}  // namespace
+
+absl::Status FileWriter::TakeBusy(Inode& inode, const OpContext& op) {
+  absl::MutexLock lock(&inode.mu);
+  auto idle = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !inode.busy; };
+  RETURN_IF_ERROR(WaitUntil(&inode.mu, idle, kBusyWait, op));
+  inode.busy = true;
+  return absl::OkStatus();
+}
+
+void FileWriter::GiveBusy(Inode& inode) {
+  absl::MutexLock lock(&inode.mu);
+  inode.busy = false;
+  if (!inode.dirty() && inode.chunks.empty() && inode.registered) {
+    inode.registered = false;
+    absl::MutexLock mine(&mu_);
+    dirty_.erase(inode.ino);
+  }
+}
+
+absl::Status FileWriter::Flush(const InodePtr& inode, FlushMode mode, const OpContext& op) {
+  RETURN_IF_ERROR(TakeBusy(*inode, op));
+  absl::Status status = FlushHeld(inode, mode, op);
+  GiveBusy(*inode);
+  return status;
+}
+
+void FileWriter::FlushAll(const OpContext& op) {
+  for (const InodePtr& inode : DirtyInodes()) {
+    absl::Status status = Flush(inode, FlushMode::kPublish, op);
+    if (!status.ok()) {
+      SPDLOG_ERROR("file not flushed ino={} error={}", inode->ino.value(), status.ToString());
+    }
+  }
+}
+
+FileWriter::Snapshot FileWriter::Look(const Inode& inode) const {
+  absl::MutexLock lock(&inode.mu);
+  Snapshot now{inode.writes, inode.size(), inode.dirty(), false};
+  now.stay_inline =
+      inode.reads_inline() && now.size <= kInlineLimitBytes && !inode.entry.other_writers();
+  return now;
+}
+
+absl::Status FileWriter::FlushHeld(const InodePtr& inode, FlushMode mode, const OpContext& op) {
+  absl::Status status;
+  bool published = false;
+  for (int round = 0; round < kRounds; ++round) {
+    const Snapshot now = Look(*inode);
+    if (!now.dirty) break;
+    status =
+        now.stay_inline ? PublishInline(inode, now, mode, op) : PublishChunks(inode, now, mode, op);
+    published = status.ok();
+    if (!LostRace(status)) break;
+    RETURN_IF_ERROR(Refresh(*inode, op));
+  }
+  if (status.ok() && mode != FlushMode::kPublish) status = SyncUnsynced(*inode, op);
+  if (status.ok() && mode == FlushMode::kDurable && !published) {
+    // Published before, or only its attributes changed.
+    status = meta_
+                 ->Query<wire::SyncMetadataResponse>(wire::METHOD_SYNC_METADATA,
+                                                     wire::SyncMetadataRequest(), op)
+                 .status();
+  }
+  return status;
+}
+
+absl::Status FileWriter::PublishInline(const InodePtr& inode, const Snapshot& now, FlushMode mode,
+                                       const OpContext& op) {
+  wire::PublishRequest request;
+  uint64_t held = 0;
+  {
+    absl::MutexLock lock(&inode->mu);
+    request.set_ino(inode->ino.value());
+    request.set_set_inline(true);
+    request.set_inline_data(inode->InlineContent());
+    request.set_size_at_least(request.inline_data().size());
+    request.set_bytes_changed(true);
+    *request.mutable_mtime() = ToWireTime(inode->local_mtime);
+    request.set_expected_data_version(inode->entry.attr().data_version());
+    request.set_sync(mode == FlushMode::kDurable || inode->sync_before_publish);
+  }
+  auto response = meta_->Mutate<wire::PublishResponse>(wire::METHOD_PUBLISH, request, op);
+  absl::MutexLock lock(&inode->mu);
+  if (!response.ok()) {
+    if (!LostRace(response.status()) && ErrnoOf(response.status()) != EINTR) {
+      inode->SetError(response.status());
+    }
+    return response.status();
+  }
+  if (inode->writes == now.writes) {
+    for (const auto& [index, chunk] : inode->chunks) held += chunk.bytes.bytes();
+    inode->chunks.clear();
+    memory_.Release(held);
+  }
+  wire::Entry entry = response->entry();
+  if (entry.is_inline()) entry.set_inline_data(request.inline_data());
+  Published(*inode, now, entry);
+  return absl::OkStatus();
+}
+
+absl::Status FileWriter::PublishChunks(const InodePtr& inode, Snapshot now, FlushMode mode,
+                                       const OpContext& op) {
+  {
+    absl::MutexLock lock(&inode->mu);
+    if (inode->reads_inline()) Materialise(*inode);
+  }
+  absl::Status sent = SendAll(inode, now.writes, op);
+  if (ErrnoOf(sent) == EINTR) return sent;
+  wire::PublishRequest request;
+  bool sync = mode != FlushMode::kPublish;
+  {
+    absl::MutexLock lock(&inode->mu);
+    if (inode->failed_from != UINT64_MAX) {
+      sent = inode->error;
+      // What comes before the failed byte may be seen; nothing after it.
+      now.size = std::min(now.size, std::max(inode->failed_from, inode->entry.attr().size()));
+      inode->cached_version = 0;
+    }
+    const bool drops_inline = inode->entry.is_inline();
+    // Chunk 0 replaces content that was safe: it must be as safe.
+    sync =
+        sync || inode->sync_before_publish || (drops_inline && !inode->entry.inline_data().empty());
+    request.set_ino(inode->ino.value());
+    request.set_content_id(inode->entry.layout().content_id());
+    request.set_size_at_least(now.size);
+    request.set_bytes_changed(true);
+    *request.mutable_mtime() = ToWireTime(inode->local_mtime);
+    request.set_drop_inline(drops_inline);
+    request.set_expected_data_version(inode->entry.attr().data_version());
+    request.set_sync(mode == FlushMode::kDurable);
+  }
+  absl::Status status;
+  if (sync && sent.ok()) status = SyncUnsynced(*inode, op);
+  if (status.ok()) {
+    auto response = meta_->Mutate<wire::PublishResponse>(wire::METHOD_PUBLISH, request, op);
+    status = response.status();
+    absl::MutexLock lock(&inode->mu);
+    if (status.ok()) Published(*inode, now, response->entry());
+  }
+  absl::MutexLock lock(&inode->mu);
+  if (!sent.ok()) {
+    // The bytes are gone and the error is set: the file is what the metaserver says.
+    inode->failed_from = UINT64_MAX;
+    inode->published = std::max(inode->published, now.writes);
+    if (!inode->dirty()) inode->local_size = 0;
+    return sent;
+  }
+  if (!status.ok() && !LostRace(status) && ErrnoOf(status) != EINTR) inode->SetError(status);
+  return status;
+}
+
+// Waits until every byte of the first `writes` writes is on the servers, or has failed.
+absl::Status FileWriter::SendAll(const InodePtr& inode, uint64_t writes, const OpContext& op) {
+  std::vector<uint32_t> mine;
+  {
+    absl::MutexLock lock(&inode->mu);
+    for (auto& [index, chunk] : inode->chunks) {
+      if (chunk.bytes.empty() || chunk.first_write > writes || chunk.wanted) continue;
+      chunk.wanted = true;
+      if (!chunk.in_flight) mine.push_back(index);
+    }
+  }
+  // The last one goes from here: a small file needs no other thread.
+  for (size_t i = 0; i + 1 < mine.size(); ++i) Post(inode, mine[i]);
+  absl::Status status;
+  if (!mine.empty()) status = SendChunk(inode, mine.back(), op);
+  if (ErrnoOf(status) == EINTR) return status;
+  absl::MutexLock lock(&inode->mu);
+  auto sent = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return std::none_of(inode->chunks.begin(), inode->chunks.end(), [&](const auto& c) {
+      return (!c.second.bytes.empty() && c.second.first_write <= writes) ||
+             (c.second.in_flight && c.second.first_sending <= writes);
+    });
+  };
+  return WaitUntil(&inode->mu, sent, kBusyWait, op);
+}
+
+absl::Status FileWriter::SyncUnsynced(Inode& inode, const OpContext& op) {
+  std::vector<IndexedVersion> versions;
+  FileLayout layout;
+  {
+    absl::MutexLock lock(&inode.mu);
+    layout = inode.layout();
+    versions.assign(inode.unsynced.begin(), inode.unsynced.end());
+  }
+  if (versions.empty()) return absl::OkStatus();
+  absl::Status status = chunks_->Sync(layout, versions, op);
+  absl::MutexLock lock(&inode.mu);
+  if (!status.ok()) {
+    if (ErrnoOf(status) != EINTR) {
+      inode.SetError(status);
+      inode.unsynced.clear();  // the bytes are gone: said once, not for ever
+    }
+    return status;
+  }
+  for (const auto& [index, version] : versions) {
+    auto it = inode.unsynced.find(index);
+    if (it != inode.unsynced.end() && it->second == version) inode.unsynced.erase(it);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FileWriter::Refresh(Inode& inode, const OpContext& op) {
+  wire::GetattrRequest request;
+  request.set_ino(inode.ino.value());
+  auto response = meta_->Query<wire::EntryResponse>(wire::METHOD_GETATTR, request, op);
+  if (!response.ok()) return response.status();
+  absl::MutexLock lock(&inode.mu);
+  const uint64_t content = inode.entry.layout().content_id();
+  inode.Absorb(response->entry());
+  if (inode.entry.layout().content_id() != content) {
+    // Another mount truncated the file: what it cut off does not count any more.
+    inode.local_size = 0;
+    for (const auto& [index, chunk] : inode.chunks) {
+      for (Range range : chunk.bytes.ranges()) {
+        const uint64_t end = index * inode.layout().chunk_size_bytes() + range.end;
+        inode.local_size = std::max(inode.local_size, end);
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+void FileWriter::Published(Inode& inode, const Snapshot& now, const wire::Entry& entry) {
+  inode.AbsorbOwn(entry);
+  inode.published = std::max(inode.published, now.writes);
+  inode.sync_before_publish = false;
+  if (!inode.dirty()) {
+    inode.local_size = 0;
+    inode.dirty_since = absl::InfiniteFuture();
+  } else {
+    inode.dirty_since = absl::Now();
+  }
+}
+
+}  // namespace penstock::client

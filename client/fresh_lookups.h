@@ -1,0 +1,56 @@
+// FreshLookups remembers the last lookups of each calling thread, so that the open, rename or
+// unlink that the same system call goes on to needs no second call (docs/decisions/
+// 2026-11-22-fresh-lookup-open.md). Bounded; an answer is used once to open, and only while young.
+// Thread-safe.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include "common/clock.h"
+#include "common/ids.h"
+#include "proto/meta.pb.h"
+
+namespace penstock::client {
+
+class FreshLookups {
+ public:
+  FreshLookups(absl::Duration valid_for, Clock* clock) : valid_for_(valid_for), clock_(clock) {}
+
+  // What `name` in `parent` was found to be; without a value: no such entry.
+  struct Found {
+    InodeNumber parent;
+    std::string name;
+    std::optional<wire::Entry> entry;
+  };
+  void Remember(uint64_t thread, Found found);
+  // The entry of `ino`, once, if it was the thread's last or last but one lookup.
+  std::optional<wire::Entry> Take(uint64_t thread, InodeNumber ino);
+  std::optional<Found> Peek(uint64_t thread, InodeNumber parent, std::string_view name);
+
+ private:
+  static constexpr size_t kShards = 1024;
+  static constexpr size_t kDepth = 2;  // rename looks two names up
+  struct Remembered {
+    uint64_t thread = 0;
+    absl::Duration at;
+    Found found;
+  };
+  struct Shard {
+    absl::Mutex mu;
+    std::array<Remembered, kDepth> last ABSL_GUARDED_BY(mu);  // newest first
+  };
+  bool Usable(const Remembered& r, uint64_t thread) const;
+  Shard& ShardOf(uint64_t thread) { return shards_[thread % kShards]; }
+
+  const absl::Duration valid_for_;
+  Clock* const clock_;
+  std::array<Shard, kShards> shards_;
+};
+
+}  // namespace penstock::client

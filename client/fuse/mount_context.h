@@ -1,0 +1,22 @@
+// What every FUSE request needs; lives as long as the session.
+#pragma once
+
+#include "client/file_system.h"
+#include "client/fuse/libfuse.h"
+#include "client/fuse/mount.h"
+
+namespace penstock::client {
+
+struct MountContext {
+  FileSystem* fs = nullptr;
+  InodeNumber root;  // of the mounted directory: the kernel's FUSE_ROOT_ID
+  MountOptions options;
+
+  // Node ids are inode numbers, the root apart.
+  InodeNumber ToInode(fuse_ino_t node) const {
+    return node == FUSE_ROOT_ID ? root : InodeNumber(node);
+  }
+  fuse_ino_t ToNode(InodeNumber ino) const { return ino == root ? FUSE_ROOT_ID : ino.value(); }
+};
+
+}  // namespace penstock::client

@@ -1,0 +1,14 @@
+// The table of FUSE operations: decode, call FileSystem, answer. Grouped by file:
+// ops_names.cc, ops_attributes.cc, ops_files.cc, ops_directories.cc.
+#pragma once
+
+#include "client/fuse/libfuse.h"
+
+namespace penstock::client {
+
+void AddNameOperations(fuse_lowlevel_ops* ops);
+void AddAttributeOperations(fuse_lowlevel_ops* ops);
+void AddFileOperations(fuse_lowlevel_ops* ops);
+void AddDirectoryOperations(fuse_lowlevel_ops* ops);
+
+}  // namespace penstock::client

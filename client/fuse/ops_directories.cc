@@ -1,0 +1,83 @@
+// opendir, readdir, readdirplus, releasedir, fsyncdir.
+#include <memory>
+#include <vector>
+
+#include "client/fuse/operations.h"
+#include "client/fuse/request.h"
+#include "common/status.h"
+
+namespace penstock::client {
+namespace {
+
+DirectoryReader& ReaderOf(const fuse_file_info* fi) {
+  return *reinterpret_cast<DirectoryReader*>(fi->fh);
+}
+
+void Opendir(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
+  Request request(req);
+  std::unique_ptr<DirectoryReader> reader = request.fs().OpenDirectory(request.Ino(ino));
+  DirectoryReader* raw = reader.release();
+  fi->fh = reinterpret_cast<uint64_t>(raw);
+  if (fuse_reply_open(request.Finish(), fi) == -ENOENT) delete raw;
+}
+
+// An entry whose attributes are not at hand gets node id 0: the kernel takes its name only.
+fuse_entry_param PlusParam(const MountContext& mount, const ListedEntry& listed) {
+  if (listed.entry.attr().ino() != 0) return ToEntryParam(mount, listed.entry);
+  fuse_entry_param param = {};
+  param.attr.st_ino = listed.ino.value();
+  param.attr.st_mode = listed.type;
+  return param;
+}
+
+void List(fuse_req_t req, size_t size, off_t offset, fuse_file_info* fi, bool plus) {
+  Request request(req);
+  auto entries = ReaderOf(fi).After(static_cast<uint64_t>(offset), plus, request.op());
+  if (!entries.ok()) return request.Reply(entries.status());
+  std::vector<char> buffer(size);
+  size_t used = 0;
+  for (const ListedEntry& listed : *entries) {
+    const fuse_entry_param param = PlusParam(request.mount(), listed);
+    const off_t next = static_cast<off_t>(listed.cookie);
+    struct stat st = {};
+    st.st_ino = listed.ino.value();
+    st.st_mode = listed.type;
+    char* at = buffer.data() + used;
+    const size_t n =
+        plus ? fuse_add_direntry_plus(req, at, size - used, listed.name.c_str(), &param, next)
+             : fuse_add_direntry(req, at, size - used, listed.name.c_str(), &st, next);
+    if (n > size - used) break;
+    used += n;
+  }
+  request.ReplyData({buffer.data(), used});
+}
+
+void Readdir(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* fi) {
+  List(req, size, offset, fi, false);
+}
+
+void Readdirplus(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* fi) {
+  List(req, size, offset, fi, true);
+}
+
+void Releasedir(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
+  delete &ReaderOf(fi);
+  fuse_reply_err(req, 0);
+}
+
+void Fsyncdir(fuse_req_t req, fuse_ino_t, int, fuse_file_info*) {
+  Request request(req);
+  request.Reply(request.fs().SyncMetadata(request.op()));
+}
+
+}  // namespace
+
+void AddDirectoryOperations(fuse_lowlevel_ops* ops) {
+  ops->opendir = Opendir;
+  ops->readdir = Readdir;
+  ops->readdirplus = Readdirplus;
+  ops->releasedir = Releasedir;
+  ops->fsyncdir = Fsyncdir;
+}
+
+}  // namespace penstock::client

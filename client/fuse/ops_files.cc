@@ -1,0 +1,150 @@
+// create, open, read, write, flush, fsync, release, fallocate, lseek, copy_file_range.
+#include <fcntl.h>
+
+#include <cstring>
+#include <memory>
+
+#include "client/fuse/operations.h"
+#include "client/fuse/request.h"
+#include "common/status.h"
+
+namespace penstock::client {
+namespace {
+
+constexpr size_t kNameLimit = 255;
+
+FileHandle& HandleOf(const fuse_file_info* fi) { return *reinterpret_cast<FileHandle*>(fi->fh); }
+
+OpenFlags FlagsOf(const fuse_file_info* fi) {
+  return {.write = (fi->flags & O_ACCMODE) != O_RDONLY,
+          .truncate = (fi->flags & O_TRUNC) != 0,
+          .exclusive = (fi->flags & O_EXCL) != 0};
+}
+
+// The kernel keeps the handle until release. When it will not (the caller was interrupted), release
+// it here.
+void FillOpen(FileHandle* handle, fuse_file_info* fi) {
+  fi->fh = reinterpret_cast<uint64_t>(handle);
+  fi->keep_cache = handle->keep_cache ? 1 : 0;
+  fi->noflush = handle->write ? 0 : 1;
+}
+
+void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* fi) {
+  Request request(req);
+  if (std::strlen(name) > kNameLimit) {
+    return request.Reply(PosixError(ENAMETOOLONG, "name too long"));
+  }
+  auto created = request.fs().Create({request.Ino(parent), name}, mode, FlagsOf(fi), request.op());
+  if (!created.ok()) return request.Reply(created.status());
+  FileSystem& fs = request.fs();
+  FileHandle* handle = created->handle.release();
+  FillOpen(handle, fi);
+  const fuse_entry_param param = ToEntryParam(request.mount(), created->entry);
+  if (fuse_reply_create(request.Finish(), &param, fi) == -ENOENT) {
+    fs.Release(std::unique_ptr<FileHandle>(handle));
+  }
+}
+
+void Open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
+  Request request(req);
+  auto opened = request.fs().Open(request.Ino(ino), FlagsOf(fi), request.op());
+  if (!opened.ok()) return request.Reply(opened.status());
+  FileSystem& fs = request.fs();
+  FileHandle* handle = opened->release();
+  FillOpen(handle, fi);
+  if (fuse_reply_open(request.Finish(), fi) == -ENOENT) {
+    fs.Release(std::unique_ptr<FileHandle>(handle));
+  }
+}
+
+// A thread's buffer, kept: fresh memory for each megabyte would cost a page fault every 4 KiB.
+struct ReadBuffer {
+  std::unique_ptr<char, decltype(&std::free)> memory{nullptr, &std::free};
+  size_t size = 0;
+  absl::Span<char> Get(size_t wanted) {
+    if (wanted > size) {
+      size = (wanted + 4095) / 4096 * 4096;
+      memory.reset(static_cast<char*>(std::aligned_alloc(4096, size)));
+      INVARIANT(memory != nullptr);
+    }
+    return {memory.get(), wanted};
+  }
+};
+
+void Read(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* fi) {
+  thread_local ReadBuffer buffer;
+  Request request(req);
+  absl::Span<char> into = buffer.Get(size);
+  auto n = request.fs().Read(HandleOf(fi), static_cast<uint64_t>(offset), into, request.op());
+  if (!n.ok()) return request.Reply(n.status());
+  request.ReplyData({into.data(), *n});
+}
+
+void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offset,
+           fuse_file_info* fi) {
+  Request request(req);
+  absl::Status status =
+      request.fs().Write(HandleOf(fi), static_cast<uint64_t>(offset), {data, size}, request.op());
+  if (!status.ok()) return request.Reply(status);
+  fuse_reply_write(request.Finish(), size);
+}
+
+void Flush(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
+  Request request(req);
+  request.Reply(request.fs().Flush(HandleOf(fi), request.op()));
+}
+
+void Fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* fi) {
+  Request request(req);
+  request.Reply(request.fs().Fsync(HandleOf(fi), request.op()));
+}
+
+void Release(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
+  Request request(req);
+  request.fs().Release(std::unique_ptr<FileHandle>(&HandleOf(fi)));
+  request.Reply(absl::OkStatus());
+}
+
+void Fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t length,
+               fuse_file_info* fi) {
+  Request request(req);
+  request.Reply(request.fs().Fallocate(HandleOf(fi), mode, static_cast<uint64_t>(offset),
+                                       static_cast<uint64_t>(length), request.op()));
+}
+
+void Lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, fuse_file_info* fi) {
+  Request request(req);
+  auto at = request.fs().Seek(HandleOf(fi), static_cast<uint64_t>(offset), whence, request.op());
+  if (!at.ok()) return request.Reply(at.status());
+  fuse_reply_lseek(request.Finish(), static_cast<off_t>(*at));
+}
+
+void CopyFileRange(fuse_req_t req, fuse_ino_t, off_t offset_in, fuse_file_info* in, fuse_ino_t,
+                   off_t offset_out, fuse_file_info* out, size_t length, int) {
+  Request request(req);
+  auto n = request.fs().CopyFileRange({.from = &HandleOf(in),
+                                       .from_offset = static_cast<uint64_t>(offset_in),
+                                       .to = &HandleOf(out),
+                                       .to_offset = static_cast<uint64_t>(offset_out),
+                                       .length = length},
+                                      request.op());
+  if (!n.ok()) return request.Reply(n.status());
+  fuse_reply_write(request.Finish(), *n);
+}
+
+}  // namespace
+
+void AddFileOperations(fuse_lowlevel_ops* ops) {
+  ops->create = Create;
+  ops->open = Open;
+  ops->read = Read;
+  ops->write = Write;
+  ops->flush = Flush;
+  ops->fsync = Fsync;
+  ops->release = Release;
+  ops->fallocate = Fallocate;
+  ops->lseek = Lseek;
+  ops->copy_file_range = CopyFileRange;
+}
+
+}  // namespace penstock::client

@@ -1,0 +1,42 @@
+// Request is one FUSE request on its way to its one answer: who asks, and the interrupt that ends
+// its waits (FUSE_INTERRUPT). Lives on the stack of the thread that got it.
+#pragma once
+
+#include "client/fuse/attributes.h"
+#include "client/fuse/libfuse.h"
+#include "client/fuse/mount_context.h"
+#include "client/op_context.h"
+
+namespace penstock::client {
+
+class Request {
+ public:
+  explicit Request(fuse_req_t req);
+  ~Request();
+  Request(const Request&) = delete;
+  Request& operator=(const Request&) = delete;
+
+  const MountContext& mount() const { return *mount_; }
+  FileSystem& fs() const { return *mount_->fs; }
+  const OpContext& op() const { return op_; }
+  InodeNumber Ino(fuse_ino_t node) const { return mount_->ToInode(node); }
+  // Adds the caller's supplementary groups, which costs a read of /proc.
+  void AddGroups();
+  fuse_req_t raw() const { return req_; }
+
+  // Exactly one of these ends the request.
+  void Reply(const absl::Status& status);  // OK: done without an answer's body
+  void Reply(const absl::StatusOr<wire::Entry>& entry);
+  void ReplyAttr(const absl::StatusOr<wire::Entry>& entry);
+  void ReplyData(std::string_view data);
+  // For the other answers: the request, from here on without interrupts.
+  fuse_req_t Finish();
+
+ private:
+  fuse_req_t req_;
+  const MountContext* mount_;
+  OpContext op_;
+  bool finished_ = false;
+};
+
+}  // namespace penstock::client

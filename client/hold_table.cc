@@ -1,0 +1,68 @@
+#include "client/hold_table.h"
+
+#include "common/status.h"
+
+namespace penstock::client {
+
+void HoldTable::Hold(InodeNumber ino, bool write) {
+  absl::MutexLock lock(&mu_);
+  Count& count = held_[ino];
+  ++(write ? count.write : count.read);
+  changed_.insert(ino);
+}
+
+void HoldTable::Release(InodeNumber ino, bool write) {
+  absl::MutexLock lock(&mu_);
+  auto it = held_.find(ino);
+  INVARIANT(it != held_.end());
+  uint32_t& count = write ? it->second.write : it->second.read;
+  INVARIANT(count > 0);
+  --count;
+  if (it->second.read == 0 && it->second.write == 0) held_.erase(it);
+  changed_.insert(ino);
+}
+
+bool HoldTable::holds(InodeNumber ino) const {
+  absl::MutexLock lock(&mu_);
+  return held_.contains(ino);
+}
+
+void HoldTable::FillReport(bool whole, wire::SessionHeartbeatRequest* report) {
+  absl::MutexLock lock(&mu_);
+  report->set_whole(whole);
+  reporting_ = std::move(changed_);
+  changed_.clear();
+  if (whole) {
+    for (const auto& [ino, count] : held_) {
+      if (count.read > 0) report->add_opened(ino.value());
+      if (count.write > 0) report->add_opened_write(ino.value());
+    }
+    return;
+  }
+  for (InodeNumber ino : reporting_) {
+    auto it = held_.find(ino);
+    if (it == held_.end()) {
+      report->add_released(ino.value());
+      continue;
+    }
+    if (it->second.write > 0) {
+      report->add_opened_write(ino.value());
+    } else {
+      report->add_opened(ino.value());
+      report->add_released_write(ino.value());
+    }
+  }
+}
+
+void HoldTable::Acknowledge() {
+  absl::MutexLock lock(&mu_);
+  reporting_.clear();
+}
+
+void HoldTable::Failed() {
+  absl::MutexLock lock(&mu_);
+  changed_.insert(reporting_.begin(), reporting_.end());
+  reporting_.clear();
+}
+
+}  // namespace penstock::client

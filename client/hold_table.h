@@ -1,0 +1,40 @@
+// HoldTable counts the open handles of each inode and tells the metaserver of changes, a heartbeat
+// at a time, so that an unlinked file lives while someone has it open. Thread-safe.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+#include <absl/synchronization/mutex.h>
+
+#include <cstdint>
+
+#include "common/ids.h"
+#include "proto/meta.pb.h"
+
+namespace penstock::client {
+
+class HoldTable {
+ public:
+  void Hold(InodeNumber ino, bool write);
+  void Release(InodeNumber ino, bool write);
+  bool holds(InodeNumber ino) const;
+
+  // Fills in what changed since the last acknowledged report, or everything (`whole`). One report
+  // at a time: Acknowledge() or Failed() must follow.
+  void FillReport(bool whole, wire::SessionHeartbeatRequest* report);
+  void Acknowledge();
+  void Failed();  // its changes go into the next one
+
+ private:
+  struct Count {
+    uint32_t read = 0;
+    uint32_t write = 0;
+  };
+  mutable absl::Mutex mu_;
+  absl::flat_hash_map<InodeNumber, Count> held_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_set<InodeNumber> changed_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_set<InodeNumber> reporting_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace penstock::client

@@ -1,0 +1,101 @@
+// Inode is what this mount knows of one inode that is open here, or was lately: the newest record
+// from the metaserver, and what was written here that the metaserver does not know yet.
+// FileWriter changes it, FileReader and the operations read it, all under `mu`.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/btree_map.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "client/chunk_pieces.h"
+#include "client/dirty_bytes.h"
+#include "common/ids.h"
+#include "proto/meta.pb.h"
+
+namespace penstock::client {
+
+inline constexpr uint64_t kInlineLimitBytes = 4096;
+
+// One chunk's way to the servers: at most one write in flight.
+struct DirtyChunk {
+  DirtyBytes bytes;            // written since
+  DirtyBytes sending;          // on their way
+  uint64_t first_write = 0;    // number of the oldest write in `bytes`
+  uint64_t first_sending = 0;  // and in `sending`
+  bool in_flight = false;
+  bool wanted = false;  // queued, or to be sent again after what is in flight
+};
+
+class Inode {
+ public:
+  explicit Inode(InodeNumber number) : ino(number) {}
+
+  const InodeNumber ino;
+  mutable absl::Mutex mu;  // never held over a call
+
+  // Takes `fresh` over unless more is known already; whether it did.
+  bool Absorb(const wire::Entry& fresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // The same for the answer to a change of this mount's own, which the page cache has already.
+  void AbsorbOwn(const wire::Entry& fresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // Forgets the content (not the version) once nobody has the file open.
+  void Strip() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // The record with what was written here on top.
+  wire::Entry Merged() const ABSL_SHARED_LOCKS_REQUIRED(mu);
+  uint64_t size() const ABSL_SHARED_LOCKS_REQUIRED(mu) {
+    return std::max(entry.attr().size(), local_size);
+  }
+  FileLayout layout() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return LayoutOf(entry.layout()); }
+  bool dirty() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return writes > published; }
+  // Reads come from the record's inline content, not from chunks.
+  bool reads_inline() const ABSL_SHARED_LOCKS_REQUIRED(mu) {
+    return entry.is_inline() && !materialised;
+  }
+  // The inline content with what was written here on top. Only while reads_inline().
+  std::string InlineContent() const ABSL_SHARED_LOCKS_REQUIRED(mu);
+  void SetError(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+
+  wire::Entry entry ABSL_GUARDED_BY(mu);
+  bool known ABSL_GUARDED_BY(mu) = false;  // entry is filled in, content included
+  int handles ABSL_GUARDED_BY(mu) = 0;
+  bool accept_any ABSL_GUARDED_BY(mu) = false;  // a restarted metaserver may know less than we do
+
+  // Written here.
+  uint64_t writes ABSL_GUARDED_BY(mu) = 0;      // counts changes of bytes
+  uint64_t published ABSL_GUARDED_BY(mu) = 0;   // those that the metaserver knows of
+  uint64_t local_size ABSL_GUARDED_BY(mu) = 0;  // 0 when all is published
+  absl::Time local_mtime ABSL_GUARDED_BY(mu);
+  absl::Time dirty_since ABSL_GUARDED_BY(mu) = absl::InfiniteFuture();
+  absl::btree_map<uint32_t, DirtyChunk> chunks ABSL_GUARDED_BY(mu);
+  // Acknowledged by every in-sync member since the last sync, by chunk.
+  absl::flat_hash_map<uint32_t, ChunkVersion> unsynced ABSL_GUARDED_BY(mu);
+  bool materialised ABSL_GUARDED_BY(mu) = false;  // the inline content went into chunk 0's bytes
+  bool sync_before_publish ABSL_GUARDED_BY(mu) = false;  // the old content was truncated away
+  bool busy ABSL_GUARDED_BY(mu) = false;                 // a flush, sync or truncation is under way
+  bool registered ABSL_GUARDED_BY(mu) = false;           // among FileWriter's dirty inodes
+  uint32_t channel ABSL_GUARDED_BY(mu) = 0;              // of this content's writes; 0: none yet
+  uint64_t channel_sequence ABSL_GUARDED_BY(mu) = 0;
+  SessionId session ABSL_GUARDED_BY(mu);  // the oldest unpublished write's
+
+  // The first byte of this flush that could not be written: what follows is dropped unsent.
+  uint64_t failed_from ABSL_GUARDED_BY(mu) = UINT64_MAX;
+
+  // As errseq_t: each handle reports an error once.
+  uint64_t error_number ABSL_GUARDED_BY(mu) = 0;
+  absl::Status error ABSL_GUARDED_BY(mu);
+
+  // The data_version that the kernel's page cache of this inode belongs to; 0: none.
+  uint64_t cached_version ABSL_GUARDED_BY(mu) = 0;
+  // security.capability was found absent then: the kernel asks for it before every write.
+  absl::Time no_capability_at ABSL_GUARDED_BY(mu) = absl::InfinitePast();
+};
+
+wire::Time ToWireTime(absl::Time time);
+absl::Time FromWireTime(const wire::Time& time);
+
+}  // namespace penstock::client

@@ -1,0 +1,108 @@
+#include "client/meta_client.h"
+
+#include <absl/time/clock.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "client/wait.h"
+#include "common/status.h"
+
+namespace penstock::client {
+namespace {
+
+bool SessionEnded(const absl::Status& status) {
+  const Reason reason = ReasonOf(status);
+  return reason == Reason::kSessionUnknown || reason == Reason::kFenced;
+}
+
+bool MayTryAgain(const absl::Status& status) {
+  // The condition of a publish does not hold: it must be made anew from a fresh record.
+  const Reason reason = ReasonOf(status);
+  if (reason == Reason::kInlineDropped || reason == Reason::kContentChanged) return false;
+  return IsRetryable(status) || absl::IsDeadlineExceeded(status);
+}
+
+}  // namespace
+
+MetaClient::MetaClient(MetaTransport* transport, Session* session, MetaClientOptions options)
+    : transport_(transport), session_(session), options_(options) {
+  for (uint32_t slot = kSlots; slot > 0; --slot) free_slots_.push_back(slot - 1);
+}
+
+absl::Status MetaClient::Send(Kind kind, google::protobuf::Message* request,
+                              wire::MetaContext* context, google::protobuf::Message* response,
+                              const OpContext& op) {
+  *context->mutable_credentials() = op.credentials;
+  if (kind.mutation) return SendMutation(kind, request, context, response, op);
+  return Repeat(kind, *request, context, response, op);
+}
+
+absl::Status MetaClient::SendMutation(Kind kind, google::protobuf::Message* request,
+                                      wire::MetaContext* context,
+                                      google::protobuf::Message* response, const OpContext& op) {
+  ASSIGN_OR_RETURN(uint32_t slot, TakeSlot(op));
+  context->set_slot(slot);
+  context->set_sequence(++sequence_[slot]);
+  absl::Status status = Repeat(kind, *request, context, response, op);
+  GiveSlot(slot);
+  return status;
+}
+
+absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& request,
+                                wire::MetaContext* context, google::protobuf::Message* response,
+                                const OpContext& op) {
+  const absl::Time deadline = absl::Now() + options_.io_timeout;
+  Backoff backoff(absl::Milliseconds(10), absl::Milliseconds(500));
+  bool may_have_happened = false;
+  for (int attempt = 0;; ++attempt) {
+    const SessionId session = session_->id();
+    if (context->session_id() != session.value()) {
+      if (may_have_happened && kind.mutation) {
+        return PosixError(EIO, "the session ended before the operation was answered");
+      }
+      context->set_session_id(session.value());
+    }
+    // The first try of a mutation is waited for, so that a signal rarely leaves its outcome open.
+    const bool interruptible = !kind.mutation || attempt > 0;
+    absl::Status status =
+        transport_->Call(kind.method, request, response,
+                         {.timeout = std::min(options_.try_timeout, deadline - absl::Now()),
+                          .interrupt = interruptible ? op.interrupt : nullptr});
+    if (status.ok()) return status;
+    if (SessionEnded(status)) {
+      if (may_have_happened && kind.mutation) {
+        return PosixError(EIO, "the session ended before the operation was answered");
+      }
+      RETURN_IF_ERROR(session_->Renew(session, op));
+    } else if (!MayTryAgain(status)) {
+      return status;
+    } else if (!absl::IsAborted(status)) {
+      may_have_happened = true;  // ABORTED was answered: it did not happen
+    }
+    const absl::Duration pause = backoff.Next();
+    if (absl::Now() + pause >= deadline) {
+      return PosixError(
+          EIO, absl::StrCat("metaserver did not answer in ",
+                            absl::FormatDuration(options_.io_timeout), ": ", status.message()));
+    }
+    if (!SessionEnded(status)) RETURN_IF_ERROR(SleepFor(pause, op));
+    response->Clear();
+  }
+}
+
+absl::StatusOr<uint32_t> MetaClient::TakeSlot(const OpContext& op) {
+  absl::MutexLock lock(&mu_);
+  auto any_free = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !free_slots_.empty(); };
+  RETURN_IF_ERROR(WaitUntil(&mu_, any_free, options_.io_timeout, op));
+  const uint32_t slot = free_slots_.back();
+  free_slots_.pop_back();
+  return slot;
+}
+
+void MetaClient::GiveSlot(uint32_t slot) {
+  absl::MutexLock lock(&mu_);
+  free_slots_.push_back(slot);
+}
+
+}  // namespace penstock::client

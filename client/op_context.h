@@ -1,0 +1,17 @@
+// Who asks for an operation, and how its wait can be ended.
+#pragma once
+
+#include <cstdint>
+
+#include "common/net/rpc_client.h"
+#include "proto/types.pb.h"
+
+namespace penstock::client {
+
+struct OpContext {
+  wire::Credentials credentials;
+  uint64_t thread = 0;                        // of the caller; 0: none (background work)
+  const net::Interrupt* interrupt = nullptr;  // not owned; must outlive the operation
+};
+
+}  // namespace penstock::client

@@ -1,0 +1,27 @@
+// create: a new file, opened. One call; the metaserver enters this session as its writer.
+#include "client/file_system.h"
+#include "common/status.h"
+
+namespace penstock::client {
+
+absl::StatusOr<CreatedFile> FileSystem::Create(EntryName name, uint32_t mode, OpenFlags flags,
+                                               const OpContext& op) {
+  wire::CreateRequest request;
+  request.set_parent(name.parent.value());
+  request.set_name(std::string(name.name));
+  request.set_mode(mode);
+  request.set_exclusive(flags.exclusive);
+  request.set_truncate(flags.truncate);
+  request.set_write(flags.write);
+  ASSIGN_OR_RETURN(wire::CreateResponse response,
+                   meta_->Mutate<wire::CreateResponse>(wire::METHOD_CREATE, request, op));
+  const InodeNumber ino(response.entry().attr().ino());
+  holds_->Hold(ino, flags.write);
+  CreatedFile created;
+  created.handle = MakeHandle(inodes_.GetOrMake(ino), response.entry(), flags.write);
+  absl::MutexLock lock(&created.handle->inode->mu);
+  created.entry = created.handle->inode->Merged();
+  return created;
+}
+
+}  // namespace penstock::client

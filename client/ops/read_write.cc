@@ -1,0 +1,20 @@
+// read and write of an open file.
+#include <cerrno>
+
+#include "client/file_system.h"
+#include "common/status.h"
+
+namespace penstock::client {
+
+absl::StatusOr<size_t> FileSystem::Read(const FileHandle& handle, uint64_t offset,
+                                        absl::Span<char> into, const OpContext& op) {
+  return reader_.Read(handle.inode, offset, into, op);
+}
+
+absl::Status FileSystem::Write(const FileHandle& handle, uint64_t offset, std::string_view data,
+                               const OpContext& op) {
+  if (!handle.write) return PosixError(EBADF, "not open for writing");
+  return writer_->Write(handle.inode, offset, data, op);
+}
+
+}  // namespace penstock::client

@@ -1,0 +1,42 @@
+// setattr: mode, owner, times, size.
+#include "client/file_system.h"
+#include "common/status.h"
+
+namespace penstock::client {
+namespace {
+constexpr uint32_t kTimes =
+    wire::SETATTR_ATIME | wire::SETATTR_MTIME | wire::SETATTR_ATIME_NOW | wire::SETATTR_MTIME_NOW;
+}
+
+absl::StatusOr<wire::Entry> FileSystem::Setattr(wire::SetattrRequest request, const OpContext& op) {
+  const InodeNumber ino(request.ino());
+  if ((request.fields() & wire::SETATTR_SIZE) != 0) {
+    std::shared_ptr<Inode> inode = inodes_.GetOrMake(ino);
+    bool known = false;
+    {
+      absl::MutexLock lock(&inode->mu);
+      known = inode->known;
+    }
+    if (!known) {
+      ASSIGN_OR_RETURN(wire::Entry entry, FetchEntry(ino, op));
+      absl::MutexLock lock(&inode->mu);
+      inode->Absorb(entry);
+    }
+    return writer_->SetSize(inode, std::move(request), op);
+  }
+  std::shared_ptr<Inode> inode = inodes_.Find(ino);
+  if (inode != nullptr && (request.fields() & kTimes) != 0) {
+    bool dirty = false;
+    {
+      absl::MutexLock lock(&inode->mu);
+      dirty = inode->dirty();
+    }
+    // Else the later publish of older bytes would put their time over the one set now.
+    if (dirty) RETURN_IF_ERROR(writer_->Flush(inode, FlushMode::kPublish, op));
+  }
+  ASSIGN_OR_RETURN(wire::SetattrResponse response,
+                   meta_->Mutate<wire::SetattrResponse>(wire::METHOD_SETATTR, request, op));
+  return inodes_.Absorb(response.entry());
+}
+
+}  // namespace penstock::client

@@ -1,0 +1,31 @@
+// unlink and rmdir. A file that is open here is named as held, so that it lives on in the same
+// batch.
+#include "client/file_system.h"
+#include "common/status.h"
+
+namespace penstock::client {
+
+absl::Status FileSystem::Unlink(EntryName name, const OpContext& op) {
+  wire::UnlinkRequest request;
+  request.set_parent(name.parent.value());
+  request.set_name(std::string(name.name));
+  // The kernel has just looked the name up; when not, the heartbeat's report comes in time.
+  auto found = lookups_.Peek(op.thread, name.parent, name.name);
+  if (found && found->entry) {
+    const InodeNumber ino(found->entry->attr().ino());
+    if (holds_->holds(ino)) request.set_held_inode(ino.value());
+  }
+  ASSIGN_OR_RETURN(wire::UnlinkResponse response,
+                   meta_->Mutate<wire::UnlinkResponse>(wire::METHOD_UNLINK, request, op));
+  if (response.has_removed()) inodes_.Absorb(response.removed());
+  return absl::OkStatus();
+}
+
+absl::Status FileSystem::Rmdir(EntryName name, const OpContext& op) {
+  wire::RmdirRequest request;
+  request.set_parent(name.parent.value());
+  request.set_name(std::string(name.name));
+  return meta_->Mutate<wire::RmdirResponse>(wire::METHOD_RMDIR, request, op).status();
+}
+
+}  // namespace penstock::client

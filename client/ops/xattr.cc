@@ -1,0 +1,61 @@
+// getxattr, listxattr, setxattr, removexattr.
+#include <absl/time/clock.h>
+
+#include <cerrno>
+
+#include "client/file_system.h"
+#include "common/status.h"
+
+namespace penstock::client {
+namespace {
+constexpr std::string_view kCapability = "security.capability";
+// The kernel asks for a file's capability before every write to it.
+constexpr absl::Duration kNoCapabilityFor = absl::Seconds(1);
+}  // namespace
+
+absl::StatusOr<std::string> FileSystem::Getxattr(InodeNumber ino, std::string_view name,
+                                                 const OpContext& op) {
+  std::shared_ptr<Inode> inode = name == kCapability ? inodes_.Find(ino) : nullptr;
+  if (inode != nullptr) {
+    absl::MutexLock lock(&inode->mu);
+    if (absl::Now() - inode->no_capability_at < kNoCapabilityFor) {
+      return PosixError(ENODATA, "no such attribute");
+    }
+  }
+  wire::GetxattrRequest request;
+  request.set_ino(ino.value());
+  request.set_name(std::string(name));
+  auto response = meta_->Query<wire::GetxattrResponse>(wire::METHOD_GETXATTR, request, op);
+  if (response.ok()) return response->value();
+  if (inode != nullptr && ErrnoOf(response.status()) == ENODATA) {
+    absl::MutexLock lock(&inode->mu);
+    inode->no_capability_at = absl::Now();
+  }
+  return response.status();
+}
+
+absl::StatusOr<std::vector<std::string>> FileSystem::Listxattr(InodeNumber ino,
+                                                               const OpContext& op) {
+  wire::ListxattrRequest request;
+  request.set_ino(ino.value());
+  ASSIGN_OR_RETURN(wire::ListxattrResponse response,
+                   meta_->Query<wire::ListxattrResponse>(wire::METHOD_LISTXATTR, request, op));
+  return std::vector<std::string>(response.names().begin(), response.names().end());
+}
+
+absl::Status FileSystem::Setxattr(wire::SetxattrRequest request, const OpContext& op) {
+  if (std::shared_ptr<Inode> inode = inodes_.Find(InodeNumber(request.ino())); inode != nullptr) {
+    absl::MutexLock lock(&inode->mu);
+    inode->no_capability_at = absl::InfinitePast();
+  }
+  return meta_->Mutate<wire::EmptyResponse>(wire::METHOD_SETXATTR, std::move(request), op).status();
+}
+
+absl::Status FileSystem::Removexattr(InodeNumber ino, std::string_view name, const OpContext& op) {
+  wire::RemovexattrRequest request;
+  request.set_ino(ino.value());
+  request.set_name(std::string(name));
+  return meta_->Mutate<wire::EmptyResponse>(wire::METHOD_REMOVEXATTR, request, op).status();
+}
+
+}  // namespace penstock::client

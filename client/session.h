@@ -1,0 +1,75 @@
+// Session is this mount's standing with the metaserver: opened once, kept alive by a heartbeat
+// thread that also reports open files, and opened anew when the metaserver no longer knows it.
+// Thread-safe.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "client/hold_table.h"
+#include "client/meta_transport.h"
+#include "client/op_context.h"
+#include "common/ids.h"
+#include "proto/meta.pb.h"
+
+namespace penstock::client {
+
+struct SessionOptions {
+  std::string subdir;
+  std::string mountpoint;
+  absl::Duration open_timeout = absl::Seconds(60);  // of Open() and Renew()
+  absl::Duration call_timeout = absl::Seconds(3);   // of one heartbeat
+};
+
+// What happens to a session; called from the thread that noticed, with no lock held.
+struct SessionEvents {
+  // Everything of `lost` is gone: its dirty data can no longer be written.
+  std::function<void(SessionId lost)> on_lost;
+  // The metaserver was started anew: what is cached may be newer than what it knows.
+  std::function<void()> on_server_restart;
+  // The connections to show in `penstock client ls`.
+  std::function<void(wire::SessionHeartbeatRequest*)> add_transports;
+};
+
+class Session {
+ public:
+  // `transport` and `holds` must outlive the session.
+  Session(MetaTransport* transport, HoldTable* holds, SessionOptions options);
+  ~Session();
+
+  void SetEvents(SessionEvents events) { events_ = std::move(events); }  // before Start()
+  absl::Status Open(const OpContext& op);                                // the first session
+  void Start();                                                          // the heartbeat thread
+  void Stop();  // joins it, then closes the session
+  SessionId id() const;
+  wire::Entry root() const;  // as it was when the session was opened
+  std::string cluster_id() const;
+  // After the metaserver said that it does not know `lost`. Returns when another one is open.
+  absl::Status Renew(SessionId lost, const OpContext& op);
+
+ private:
+  absl::StatusOr<wire::OpenSessionResponse> OpenOnce(const OpContext& op);
+  void Run();
+  void Beat(bool* again);
+
+  MetaTransport* const transport_;
+  HoldTable* const holds_;
+  const SessionOptions options_;
+  SessionEvents events_;
+  net::Interrupt stop_;
+  std::thread thread_;
+
+  absl::Mutex renew_mu_;  // one renewal at a time; before mu_
+  mutable absl::Mutex mu_;
+  wire::OpenSessionResponse open_ ABSL_GUARDED_BY(mu_);
+  bool whole_ ABSL_GUARDED_BY(mu_) = true;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace penstock::client

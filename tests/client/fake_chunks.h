@@ -1,0 +1,121 @@
+// The chunkservers in memory, as ChunkApi: contents by chunk, with failures on demand. Thread-safe.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "client/chunk_api.h"
+#include "client/chunk_pieces.h"
+#include "common/status.h"
+
+namespace penstock::client {
+
+class FakeChunks : public ChunkApi {
+ public:
+  absl::StatusOr<ReadOutcome> Read(const FileLayout& layout, uint64_t offset, absl::Span<char> into,
+                                   const OpContext&) override {
+    absl::MutexLock lock(&mu);
+    ++reads;
+    ReadOutcome outcome;
+    for (const ChunkPiece& p : SplitByChunk(layout.chunk_size_bytes(), offset, into.size())) {
+      auto it = chunks.find({layout.content.value(), p.index});
+      const std::string& bytes = it == chunks.end() ? kNothing : it->second;
+      const size_t have =
+          p.offset < bytes.size() ? std::min<size_t>(p.length, bytes.size() - p.offset) : 0;
+      std::memcpy(into.data() + p.at, bytes.data() + (have > 0 ? p.offset : 0), have);
+      std::memset(into.data() + p.at + have, 0, p.length - have);
+      outcome.holes = outcome.holes || have < p.length;
+    }
+    return outcome;
+  }
+
+  absl::StatusOr<ChunkVersion> Write(const FileLayout& layout, const ChunkPut& put,
+                                     const OpContext&) override {
+    absl::MutexLock lock(&mu);
+    mu.Await(absl::Condition(&open));
+    if (!write_error.ok()) return write_error;
+    ++writes;
+    sizes.push_back(put.data.size());
+    stamps.push_back(put.stamp);
+    std::string& bytes = chunks[{layout.content.value(), put.index}];
+    if (bytes.size() < put.offset + put.data.size()) {
+      bytes.resize(put.offset + put.data.size(), '\0');
+    }
+    bytes.replace(put.offset, put.data.size(), put.data);
+    return ChunkVersion{1, ++sequence};
+  }
+
+  absl::StatusOr<std::vector<ChunkVersion>> Change(const FileLayout& layout,
+                                                   absl::Span<const ChunkCut> cuts,
+                                                   const OpContext&) override {
+    absl::MutexLock lock(&mu);
+    std::vector<ChunkVersion> versions;
+    for (const ChunkCut& cut : cuts) {
+      versions.push_back({1, ++sequence});
+      const std::pair<uint64_t, uint32_t> key{layout.content.value(), cut.index};
+      if (cut.change == wire::CHANGE_DELETE) {
+        chunks.erase(key);
+        continue;
+      }
+      std::string& bytes = chunks[key];
+      if (cut.change == wire::CHANGE_TRUNCATE) bytes.resize(cut.offset, '\0');
+      if (cut.change == wire::CHANGE_ZERO) {
+        for (size_t i = cut.offset; i < cut.offset + cut.length && i < bytes.size(); ++i) {
+          bytes[i] = '\0';
+        }
+      }
+    }
+    return versions;
+  }
+
+  absl::Status Sync(const FileLayout&, absl::Span<const IndexedVersion> versions,
+                    const OpContext&) override {
+    absl::MutexLock lock(&mu);
+    ++syncs;
+    synced += versions.size();
+    return sync_error;
+  }
+
+  absl::StatusOr<std::vector<StoredChunk>> Stat(const FileLayout& layout, uint32_t first,
+                                                uint32_t count, const OpContext&) override {
+    absl::MutexLock lock(&mu);
+    std::vector<StoredChunk> all(count);
+    for (uint32_t i = 0; i < count; ++i) {
+      auto it = chunks.find({layout.content.value(), first + i});
+      if (it == chunks.end()) continue;
+      all[i] = {true, static_cast<uint32_t>(it->second.size()), {1, 1}};
+    }
+    return all;
+  }
+
+  void SetOpen(bool value) {
+    absl::MutexLock lock(&mu);
+    open = value;
+  }
+  void FailWrites(absl::Status error) {
+    absl::MutexLock lock(&mu);
+    write_error = std::move(error);
+  }
+
+  absl::Mutex mu;
+  std::map<std::pair<uint64_t, uint32_t>, std::string> chunks;
+  bool open = true;  // writes wait while not
+  absl::Status write_error;
+  absl::Status sync_error;
+  int reads = 0, writes = 0, syncs = 0;
+  size_t synced = 0;
+  uint64_t sequence = 0;
+  std::vector<size_t> sizes;
+  std::vector<WriteStamp> stamps;
+
+ private:
+  inline static const std::string kNothing;
+};
+
+}  // namespace penstock::client

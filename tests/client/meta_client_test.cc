@@ -1,0 +1,93 @@
+#include "client/meta_client.h"
+
+#include <catch2/catch.hpp>
+
+namespace penstock::client {
+namespace {
+
+// Answers mkdirs from a script; sessions are numbered.
+class ScriptedTransport : public MetaTransport {
+ public:
+  absl::Status Call(wire::Method method, const google::protobuf::Message& request,
+                    google::protobuf::Message* response, const net::CallOptions&) override {
+    absl::MutexLock lock(&mu);
+    if (method == wire::METHOD_OPEN_SESSION) {
+      static_cast<wire::OpenSessionResponse&>(*response).set_session_id(++session);
+      return absl::OkStatus();
+    }
+    if (method != wire::METHOD_MKDIR) return absl::OkStatus();
+    seen.push_back(static_cast<const wire::MkdirRequest&>(request).context());
+    if (script.empty()) return absl::OkStatus();
+    absl::Status next = script.front();
+    script.erase(script.begin());
+    return next;
+  }
+  absl::Mutex mu;
+  uint64_t session = 0;
+  std::vector<absl::Status> script;
+  std::vector<wire::MetaContext> seen;
+};
+
+struct Fixture {
+  Fixture() { REQUIRE(session.Open(OpContext{}).ok()); }
+  absl::Status Mkdir() {
+    return meta.Mutate<wire::EntryResponse>(wire::METHOD_MKDIR, wire::MkdirRequest(), OpContext{})
+        .status();
+  }
+  ScriptedTransport transport;
+  HoldTable holds;
+  Session session{&transport, &holds, {}};
+  MetaClient meta{&transport, &session, {.io_timeout = absl::Milliseconds(200)}};
+};
+
+TEST_CASE("a repeated mutation keeps its slot and sequence", "[client][meta_client]") {
+  Fixture f;
+  f.transport.script = {absl::UnavailableError("gone"), absl::DeadlineExceededError("late"),
+                        WithReason(absl::AbortedError("busy"), Reason::kTruncating)};
+  REQUIRE(f.Mkdir().ok());
+  REQUIRE(f.transport.seen.size() == 4);
+  for (const wire::MetaContext& c : f.transport.seen) {
+    REQUIRE(c.slot() == f.transport.seen[0].slot());
+    REQUIRE(c.sequence() == 1);
+  }
+  REQUIRE(f.Mkdir().ok());
+  REQUIRE(f.transport.seen.back().sequence() == 2);
+}
+
+TEST_CASE("a refusal is not repeated", "[client][meta_client]") {
+  Fixture f;
+  f.transport.script = {PosixError(EEXIST, "there")};
+  REQUIRE(ErrnoOf(f.Mkdir()) == EEXIST);
+  f.transport.script = {WithReason(absl::AbortedError("inline"), Reason::kInlineDropped)};
+  REQUIRE(ReasonOf(f.Mkdir()) == Reason::kInlineDropped);
+  REQUIRE(f.transport.seen.size() == 2);
+}
+
+TEST_CASE("a metaserver that stays away is EIO after the I/O timeout", "[client][meta_client]") {
+  Fixture f;
+  f.transport.script.assign(1000, absl::UnavailableError("gone"));
+  REQUIRE(ErrnoOf(f.Mkdir()) == EIO);
+}
+
+TEST_CASE("an unknown session is opened anew and a request it never carried out goes again",
+          "[client][meta_client]") {
+  Fixture f;
+  f.transport.script = {WithReason(absl::FailedPreconditionError("?"), Reason::kSessionUnknown)};
+  SessionId lost;
+  f.session.SetEvents({.on_lost = [&](SessionId id) { lost = id; }});
+  REQUIRE(f.Mkdir().ok());
+  REQUIRE(lost == SessionId(1));
+  REQUIRE(f.transport.seen[1].session_id() == 2);
+}
+
+TEST_CASE("a mutation that may have happened is never repeated under a new session",
+          "[client][meta_client]") {
+  Fixture f;
+  f.transport.script = {absl::DeadlineExceededError("late"),
+                        WithReason(absl::FailedPreconditionError("?"), Reason::kSessionUnknown)};
+  REQUIRE(ErrnoOf(f.Mkdir()) == EIO);
+  REQUIRE(f.transport.seen.size() == 2);
+}
+
+}  // namespace
+}  // namespace penstock::client

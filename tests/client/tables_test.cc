@@ -1,0 +1,121 @@
+// The small tables: holds, fresh lookups, inodes.
+#include <catch2/catch.hpp>
+
+#include "client/fresh_lookups.h"
+#include "client/hold_table.h"
+#include "client/inode_table.h"
+#include "tests/testing/fake_clock.h"
+
+namespace penstock::client {
+namespace {
+
+using Inos = std::vector<uint64_t>;
+Inos List(const google::protobuf::RepeatedField<uint64_t>& field) {
+  return {field.begin(), field.end()};
+}
+
+TEST_CASE("a heartbeat reports only what changed since the last acknowledged one",
+          "[client][hold_table]") {
+  HoldTable holds;
+  holds.Hold(InodeNumber(5), false);
+  wire::SessionHeartbeatRequest first;
+  holds.FillReport(false, &first);
+  REQUIRE(List(first.opened()) == Inos{5});
+  holds.Failed();
+  wire::SessionHeartbeatRequest again;
+  holds.FillReport(false, &again);
+  REQUIRE(List(again.opened()) == Inos{5});
+  holds.Acknowledge();
+  wire::SessionHeartbeatRequest quiet;
+  holds.FillReport(false, &quiet);
+  REQUIRE((quiet.opened().empty() && quiet.released().empty()));
+  holds.Acknowledge();
+  holds.Release(InodeNumber(5), false);
+  wire::SessionHeartbeatRequest released;
+  holds.FillReport(false, &released);
+  REQUIRE(List(released.released()) == Inos{5});
+}
+
+TEST_CASE("the last writer's close is reported while readers stay", "[client][hold_table]") {
+  HoldTable holds;
+  holds.Hold(InodeNumber(5), true);
+  holds.Hold(InodeNumber(5), false);
+  wire::SessionHeartbeatRequest report;
+  holds.FillReport(false, &report);
+  REQUIRE(List(report.opened_write()) == Inos{5});
+  holds.Acknowledge();
+  holds.Release(InodeNumber(5), true);
+  wire::SessionHeartbeatRequest later;
+  holds.FillReport(false, &later);
+  REQUIRE(List(later.opened()) == Inos{5});
+  REQUIRE(List(later.released_write()) == Inos{5});
+  holds.Acknowledge();
+  wire::SessionHeartbeatRequest whole;
+  holds.FillReport(true, &whole);
+  REQUIRE(whole.whole());
+  REQUIRE(List(whole.opened()) == Inos{5});
+}
+
+wire::Entry EntryOf(uint64_t ino, uint64_t change = 1, uint64_t version = 1) {
+  wire::Entry e;
+  e.mutable_attr()->set_ino(ino);
+  e.mutable_attr()->set_change(change);
+  e.mutable_attr()->set_data_version(version);
+  return e;
+}
+
+TEST_CASE("a lookup answers one open of the same thread while fresh", "[client][fresh_lookups]") {
+  testing::FakeClock clock;
+  FreshLookups lookups(absl::Seconds(1), &clock);
+  lookups.Remember(7, {InodeNumber(1), "a", EntryOf(5)});
+  REQUIRE_FALSE(lookups.Take(8, InodeNumber(5)));
+  REQUIRE(lookups.Peek(7, InodeNumber(1), "a"));
+  REQUIRE(lookups.Take(7, InodeNumber(5)));
+  REQUIRE_FALSE(lookups.Take(7, InodeNumber(5)));
+  lookups.Remember(7, {InodeNumber(1), "a", EntryOf(5)});
+  clock.Advance(absl::Milliseconds(1001));
+  REQUIRE_FALSE(lookups.Take(7, InodeNumber(5)));
+}
+
+TEST_CASE("both lookups of a rename are remembered", "[client][fresh_lookups]") {
+  testing::FakeClock clock;
+  FreshLookups lookups(absl::Seconds(1), &clock);
+  lookups.Remember(7, {InodeNumber(1), "from", EntryOf(5)});
+  lookups.Remember(7, {InodeNumber(1), "to", std::nullopt});
+  REQUIRE(lookups.Peek(7, InodeNumber(1), "from")->entry->attr().ino() == 5);
+  REQUIRE_FALSE(lookups.Peek(7, InodeNumber(1), "to")->entry.has_value());
+}
+
+TEST_CASE("an older record does not replace a newer one", "[client][inode_table]") {
+  InodeTable table(10);
+  std::shared_ptr<Inode> inode = table.GetOrMake(InodeNumber(5));
+  REQUIRE(table.Absorb(EntryOf(5, 4)).attr().change() == 4);
+  REQUIRE(table.Absorb(EntryOf(5, 3)).attr().change() == 4);
+  {
+    absl::MutexLock lock(&inode->mu);
+    inode->accept_any = true;  // a restarted metaserver
+  }
+  REQUIRE(table.Absorb(EntryOf(5, 3)).attr().change() == 3);
+}
+
+TEST_CASE("unused inodes are forgotten beyond the limit, used ones stay", "[client][inode_table]") {
+  InodeTable table(4);
+  std::shared_ptr<Inode> used = table.GetOrMake(InodeNumber(1));
+  for (uint64_t ino = 2; ino < 50; ++ino) table.GetOrMake(InodeNumber(ino));
+  REQUIRE(table.size() <= 4);
+  REQUIRE(table.Find(InodeNumber(1)) == used);
+}
+
+TEST_CASE("own publishes keep the page cache, those of others do not", "[client][inode]") {
+  Inode inode(InodeNumber(5));
+  absl::MutexLock lock(&inode.mu);
+  inode.Absorb(EntryOf(5, 1, 1));
+  inode.cached_version = 1;
+  inode.AbsorbOwn(EntryOf(5, 2, 2));
+  REQUIRE(inode.cached_version == 2);
+  inode.AbsorbOwn(EntryOf(5, 4, 4));  // somebody published version 3 in between
+  REQUIRE(inode.cached_version == 2);
+}
+
+}  // namespace
+}  // namespace penstock::client
