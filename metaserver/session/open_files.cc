@@ -69,7 +69,7 @@ bool SessionTable::IsHeld(InodeNumber ino) const {
 bool SessionTable::AllReportedSince(absl::Time time) const {
   absl::MutexLock lock(&mu_);
   return std::all_of(sessions_.begin(), sessions_.end(),
-                     [time](const auto& item) { return item.second->last_report >= time; });
+                     [time](const auto& item) { return item.second->last_report > time; });
 }
 
 }  // namespace penstock::metaserver

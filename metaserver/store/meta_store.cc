@@ -93,10 +93,13 @@ absl::StatusOr<std::unique_ptr<MetaStore>> MetaStore::Open(const MetaStoreOption
   db_options.max_log_file_size = 16 << 20;
   std::unique_ptr<MetaStore> store(new MetaStore());
   rocksdb::DB* db = nullptr;
-  RETURN_IF_ERROR(
-      FromRocks(rocksdb::DB::Open(db_options, options.dir, Families(options.block_cache_bytes),
-                                  &store->handles_, &db),
-                absl::StrCat("open the metadata store ", options.dir)));
+  const rocksdb::Status opened = rocksdb::DB::Open(
+      db_options, options.dir, Families(options.block_cache_bytes), &store->handles_, &db);
+  if (opened.IsIOError() && opened.ToString().find("/LOCK") != std::string::npos) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("another process uses the metadata store ", options.dir));
+  }
+  RETURN_IF_ERROR(FromRocks(opened, absl::StrCat("open the metadata store ", options.dir)));
   store->db_.reset(db);
   RETURN_IF_ERROR(CheckFormat(*db));
   return store;

@@ -1,0 +1,155 @@
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+
+#include "common/status.h"
+#include "metaserver/ops/mutations.h"
+#include "tests/metaserver/namespace_fixture.h"
+
+namespace penstock::metaserver {
+namespace {
+
+wire::SetattrRequest Change(uint64_t ino, uint32_t fields) {
+  wire::SetattrRequest request;
+  request.set_ino(ino);
+  request.set_fields(fields);
+  return request;
+}
+
+}  // namespace
+
+TEST_CASE("times keep nanoseconds and years before 1970", "[metaserver][setattr]") {
+  NamespaceFixture fs({"/f"});
+  auto request = Change(fs.InoOf("/f"), wire::SETATTR_ATIME | wire::SETATTR_MTIME);
+  request.mutable_atime()->set_seconds(-12345678901);
+  request.mutable_atime()->set_nanos(999999999);
+  request.mutable_mtime()->set_seconds(99999999999);
+  REQUIRE(fs.Setattr(request).ok());
+  fs.Reopen();
+  const wire::Attr attr = fs.Lookup("/f")->attr();
+  REQUIRE(attr.atime().seconds() == -12345678901);
+  REQUIRE(attr.atime().nanos() == 999999999);
+  REQUIRE(attr.mtime().seconds() == 99999999999);
+  request.mutable_atime()->set_nanos(1000000000);
+  REQUIRE(ErrnoOf(fs.Setattr(request).status()) == EINVAL);
+}
+
+TEST_CASE("chown clears set-id bits as Linux does", "[metaserver][setattr]") {
+  NamespaceFixture fs({"/f"});
+  auto chmod = Change(fs.InoOf("/f"), wire::SETATTR_MODE);
+  chmod.set_mode(06755);
+  REQUIRE(fs.Setattr(chmod)->entry().attr().mode() == (S_IFREG | 06755u));
+  auto chown = Change(fs.InoOf("/f"), wire::SETATTR_UID);
+  chown.set_uid(5);
+  REQUIRE(fs.Setattr(chown)->entry().attr().mode() == (S_IFREG | 0755u));
+  chmod.set_mode(06745);  // the group may not execute: set-group-id means locking and stays
+  REQUIRE(fs.Setattr(chmod).ok());
+  auto kill = Change(fs.InoOf("/f"), wire::SETATTR_KILL_SUIDGID);
+  REQUIRE(fs.Setattr(kill)->entry().attr().mode() == (S_IFREG | 02745u));
+}
+
+TEST_CASE("an inline file is cut and grown in its record", "[metaserver][truncate]") {
+  NamespaceFixture fs({"/f"});
+  REQUIRE(fs.PublishInline("/f", "hello world").ok());
+  REQUIRE(fs.Truncate("/f", 5)->entry().inline_data() == "hello");
+  auto grown = fs.Truncate("/f", 7);
+  REQUIRE(grown->entry().inline_data() == std::string("hello\0\0", 7));
+  REQUIRE(grown->truncate_intent() == 0);
+  // Beyond the record's limit the bytes must move to chunk 0 first.
+  REQUIRE(ReasonOf(fs.Truncate("/f", 10000).status()) == Reason::kInlineDropped);
+  REQUIRE(fs.Truncate("/f", 0).ok());
+  auto hole = fs.Truncate("/f", 10000);
+  REQUIRE(hole->entry().attr().size() == 10000);
+  REQUIRE_FALSE(hole->entry().is_inline());
+}
+
+TEST_CASE("a partial truncation is an intent until it is done", "[metaserver][truncate]") {
+  NamespaceFixture fs({"/f"});
+  const SessionId other = fs.OpenSession("node2");
+  REQUIRE(fs.PublishChunks("/f", 100 << 20).ok());
+  auto cut = fs.Truncate("/f", 5 << 20);
+  REQUIRE(cut.ok());
+  REQUIRE(cut->truncate_intent() != 0);
+  REQUIRE(cut->truncate_old_size() == 100 << 20);
+  REQUIRE(cut->truncate_layout().content_id() == cut->entry().layout().content_id());
+  REQUIRE(cut->entry().truncating());
+  REQUIRE(cut->entry().attr().size() == 5 << 20);
+
+  wire::OpenRequest open;
+  open.mutable_context()->set_session_id(other.value());
+  open.set_ino(fs.InoOf("/f"));
+  open.set_write(true);
+  auto refused = fs.names().Mutate(Open, open);
+  REQUIRE(absl::IsAborted(refused.status()));
+  REQUIRE(ReasonOf(refused.status()) == Reason::kTruncating);
+  REQUIRE(ReasonOf(fs.Truncate("/f", 3 << 20).status()) == Reason::kTruncating);
+
+  fs.Reopen();  // the intent survives
+  REQUIRE(fs.Lookup("/f")->truncating());
+  wire::TruncateDoneRequest done;
+  *done.mutable_context() = fs.Context();
+  done.set_ino(fs.InoOf("/f"));
+  done.set_truncate_intent(cut->truncate_intent());
+  REQUIRE_FALSE(fs.names().Mutate(TruncateDone, done)->entry().truncating());
+  REQUIRE(fs.names().Mutate(Open, open).ok());
+}
+
+TEST_CASE("truncation to zero gives a new content", "[metaserver][truncate]") {
+  NamespaceFixture fs({"/f"});
+  REQUIRE(fs.PublishChunks("/f", 100 << 20).ok());
+  const auto before = *fs.Lookup("/f");
+  auto cut = fs.Truncate("/f", 0);
+  REQUIRE(cut->entry().is_inline());
+  REQUIRE(cut->entry().layout().content_id() != before.layout().content_id());
+  REQUIRE(cut->entry().attr().data_version() > before.attr().data_version());
+  auto late = fs.PublishChunks("/f", 10);  // sees the new content id
+  REQUIRE(late.ok());
+  wire::PublishRequest old;
+  *old.mutable_context() = fs.Context();
+  old.set_ino(fs.InoOf("/f"));
+  old.set_content_id(before.layout().content_id());
+  old.set_size_at_least(1 << 20);
+  REQUIRE(ReasonOf(fs.names().Mutate(Publish, old).status()) == Reason::kContentChanged);
+}
+
+TEST_CASE("sizes have limits and only files have them", "[metaserver][truncate]") {
+  NamespaceFixture fs({"/f", "/d/"});
+  REQUIRE(ErrnoOf(fs.Truncate("/f", uint64_t{1} << 60).status()) == EFBIG);
+  REQUIRE(ErrnoOf(fs.Truncate("/d", 1).status()) == EISDIR);
+  REQUIRE(fs.Truncate("/f", uint64_t{1} << 46).ok());  // 64 TiB
+  REQUIRE(fs.Lookup("/f")->attr().blocks() == (uint64_t{1} << 46) / 512);
+}
+
+TEST_CASE("inline content is published on the condition of its version", "[metaserver][publish]") {
+  NamespaceFixture fs({"/f"});
+  REQUIRE(fs.PublishInline("/f", "one")->entry().inline_data() == "one");
+  wire::PublishRequest stale;
+  *stale.mutable_context() = fs.Context();
+  stale.set_ino(fs.InoOf("/f"));
+  stale.set_set_inline(true);
+  stale.set_inline_data("two");
+  stale.set_expected_data_version(1);
+  auto refused = fs.names().Mutate(Publish, stale);
+  REQUIRE(absl::IsAborted(refused.status()));
+  REQUIRE(ReasonOf(refused.status()) == Reason::kInlineDropped);
+  auto dropped = fs.PublishChunks("/f", 8192);
+  REQUIRE(dropped->entry().attr().size() == 8192);
+  REQUIRE_FALSE(dropped->entry().is_inline());
+  REQUIRE(dropped->entry().inline_data().empty());
+  REQUIRE(fs.PublishChunks("/f", 4096)->entry().attr().size() == 8192);  // never shrinks
+  REQUIRE(fs.names().Counters(kRootDataset)->bytes == 8192);
+}
+
+TEST_CASE("another session's writer is shown", "[metaserver][open]") {
+  NamespaceFixture fs({"/f"});
+  const SessionId other = fs.OpenSession("node2");
+  wire::OpenRequest open;
+  open.mutable_context()->set_session_id(other.value());
+  open.set_ino(fs.InoOf("/f"));
+  open.set_write(true);
+  REQUIRE_FALSE(fs.names().Mutate(Open, open)->entry().other_writers());
+  *open.mutable_context() = fs.Context();
+  REQUIRE(fs.names().Mutate(Open, open)->entry().other_writers());
+}
+
+}  // namespace penstock::metaserver

@@ -1,0 +1,187 @@
+#include "metaserver/reclaim/reclaimer.h"
+
+#include <catch2/catch.hpp>
+
+#include "common/status.h"
+#include "metaserver/ops/mutations.h"
+#include "tests/metaserver/namespace_fixture.h"
+
+namespace penstock::metaserver {
+namespace {
+
+// Keeps orders and fences until the test says that they are done.
+class FakeCluster : public ContentDeleter, public SessionFence {
+ public:
+  bool Delete(const wire::DeleteContent& order, absl::AnyInvocable<void() &&> done) override {
+    deletes.push_back(order);
+    pending.push_back(std::move(done));
+    return true;
+  }
+  bool Truncate(const wire::TruncateContent& order, absl::AnyInvocable<void() &&> done) override {
+    truncates.push_back(order);
+    pending.push_back(std::move(done));
+    return true;
+  }
+  void Fence(SessionId session, absl::AnyInvocable<void() &&> done) override {
+    fenced.push_back(session);
+    pending.push_back(std::move(done));
+  }
+  void FinishAll() {
+    for (auto& done : pending) std::move(done)();
+    pending.clear();
+  }
+  std::vector<wire::DeleteContent> deletes;
+  std::vector<wire::TruncateContent> truncates;
+  std::vector<SessionId> fenced;
+  std::vector<absl::AnyInvocable<void() &&>> pending;
+};
+
+struct ReclaimFixture {
+  NamespaceFixture fs{Paths{"/f"}};
+  FakeCluster cluster;
+  std::unique_ptr<Reclaimer> reclaimer = Make();
+  std::unique_ptr<Reclaimer> Make() {
+    return std::make_unique<Reclaimer>(ReclaimerOptions(), &fs.names(), &cluster, &cluster);
+  }
+  void Round(absl::Duration later = absl::ZeroDuration()) {
+    fs.clock().Advance(later);
+    REQUIRE(reclaimer->RunOnce().ok());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an unlinked file goes after the grace period, then its content",
+          "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  REQUIRE(r.fs.PublishChunks("/f", 10 << 20).ok());
+  r.fs.Report(r.fs.session());  // Create had registered it as open; it is not any more
+  const uint64_t ino = r.fs.InoOf("/f");
+  const uint64_t content = r.fs.Lookup("/f")->layout().content_id();
+  REQUIRE(r.fs.Unlink("/f").ok());
+  r.Round(absl::Seconds(9));
+  REQUIRE(r.fs.Getattr(ino).ok());
+  r.fs.clock().Advance(absl::Seconds(2));
+  r.Round();
+  REQUIRE(r.fs.Getattr(ino).ok());  // the session has not reported since
+  r.fs.Report(r.fs.session());
+  r.Round();
+  REQUIRE(ErrnoOf(r.fs.Getattr(ino).status()) == ESTALE);
+  REQUIRE(r.fs.names().Counters(kRootDataset)->inodes == 1);
+  REQUIRE(r.fs.names().Counters(kRootDataset)->bytes == 0);
+  REQUIRE(r.cluster.deletes.empty());
+  r.Round(absl::Seconds(11));
+  REQUIRE(r.cluster.deletes.size() == 1);
+  REQUIRE(r.cluster.deletes[0].layout().content_id() == content);
+  REQUIRE(r.cluster.deletes[0].chunk_count() >= 3);
+  REQUIRE(r.fs.log().last_synced_index() > 0);
+  r.Round(absl::Seconds(1));
+  REQUIRE(r.cluster.deletes.size() == 1);  // given once
+  r.cluster.FinishAll();
+  r.Round();
+  REQUIRE(r.reclaimer->counters().contents_deleted == 1);
+  REQUIRE(r.fs.store().Scan(Family::kOrphan, "")->empty());
+}
+
+TEST_CASE("an unfinished deletion is given again after a restart", "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  REQUIRE(r.fs.PublishChunks("/f", 10 << 20).ok());
+  REQUIRE(r.fs.Truncate("/f", 0).ok());
+  r.Round(absl::Seconds(11));
+  REQUIRE(r.cluster.deletes.size() == 1);
+  r.cluster.pending.clear();
+  r.reclaimer.reset();
+  r.fs.Reopen(/*kill=*/true);
+  r.reclaimer = r.Make();
+  r.Round();
+  REQUIRE(r.cluster.deletes.size() == 2);
+}
+
+TEST_CASE("an inline file leaves nothing to delete", "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  REQUIRE(r.fs.PublishInline("/f", "small").ok());
+  REQUIRE(r.fs.Unlink("/f").ok());
+  r.fs.clock().Advance(absl::Seconds(11));
+  r.fs.Report(r.fs.session());
+  r.Round();
+  r.Round(absl::Seconds(11));
+  REQUIRE(r.reclaimer->counters().orphans_reclaimed == 1);
+  REQUIRE(r.cluster.deletes.empty());
+}
+
+TEST_CASE("an open file outlives its name until the holder lets go", "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  const uint64_t ino = r.fs.InoOf("/f");
+  REQUIRE(r.fs.Unlink("/f", /*held=*/ino).ok());
+  wire::SessionHeartbeatRequest beat;
+  beat.set_session_id(r.fs.session().value());
+  for (int i = 0; i < 3; ++i) {
+    r.fs.clock().Advance(absl::Seconds(20));
+    REQUIRE(r.fs.names().sessions().Heartbeat(beat).ok());
+    r.Round();
+    REQUIRE(r.fs.Getattr(ino).ok());
+  }
+  r.reclaimer.reset();
+  r.fs.Reopen();  // who holds it is not known until the session has reported again, whole
+  r.reclaimer = r.Make();
+  r.fs.clock().Advance(absl::Seconds(60));
+  REQUIRE(r.fs.names().sessions().Heartbeat(beat).ok());
+  r.Round();
+  REQUIRE(r.fs.Getattr(ino).ok());
+  beat.set_whole(true);
+  beat.add_opened(ino);
+  REQUIRE(r.fs.names().sessions().Heartbeat(beat).ok());
+  r.Round();
+  REQUIRE(r.fs.Getattr(ino).ok());
+  r.fs.Report(r.fs.session());
+  r.Round();
+  REQUIRE(ErrnoOf(r.fs.Getattr(ino).status()) == ESTALE);
+}
+
+TEST_CASE("a silent session is fenced, then its holds are dropped", "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  const uint64_t ino = r.fs.InoOf("/f");
+  const SessionId dead = r.fs.OpenSession("node2");
+  wire::SessionHeartbeatRequest beat;
+  beat.set_session_id(dead.value());
+  beat.add_opened_write(ino);
+  REQUIRE(r.fs.names().sessions().Heartbeat(beat).ok());
+  REQUIRE(r.fs.Unlink("/f").ok());
+  r.fs.clock().Advance(absl::Minutes(4));
+  r.fs.Report(r.fs.session());
+  r.fs.clock().Advance(absl::Minutes(2));
+  r.fs.Report(r.fs.session());
+  r.Round();
+  REQUIRE(r.cluster.fenced == std::vector<SessionId>{dead});
+  REQUIRE(r.fs.Getattr(ino).ok());  // not before the fence is confirmed
+  REQUIRE(r.fs.names().sessions().List().size() == 1);
+  r.cluster.FinishAll();
+  r.Round();
+  REQUIRE(ErrnoOf(r.fs.Getattr(ino).status()) == ESTALE);
+  r.fs.Reopen();
+  REQUIRE(r.fs.names().sessions().List().size() == 1);
+}
+
+TEST_CASE("the truncation of a dead client is finished by the chunkservers",
+          "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  REQUIRE(r.fs.PublishChunks("/f", 100 << 20).ok());
+  REQUIRE(r.fs.Truncate("/f", 5 << 20).ok());
+  r.Round(absl::Seconds(30));
+  REQUIRE(r.cluster.truncates.empty());  // its session lives
+  REQUIRE(r.fs.names().sessions().CloseSession(r.fs.session()).ok());
+  r.Round();
+  r.Round();
+  REQUIRE(r.cluster.truncates.empty());  // not fenced yet
+  r.cluster.FinishAll();
+  r.Round();
+  REQUIRE(r.cluster.truncates.size() == 1);
+  REQUIRE(r.cluster.truncates[0].new_size() == 5 << 20);
+  REQUIRE(r.cluster.truncates[0].old_size() == 100 << 20);
+  r.cluster.FinishAll();
+  r.Round();
+  REQUIRE_FALSE(r.fs.Lookup("/f")->truncating());
+  REQUIRE(r.reclaimer->counters().truncations_finished == 1);
+}
+
+}  // namespace penstock::metaserver
