@@ -166,6 +166,30 @@ TEST_CASE("health and reflection answer", "[metaserver][grpc]") {
   REQUIRE_THAT(reply, Catch::Contains("penstock.wire.Cluster"));
 }
 
+TEST_CASE("a server that restarts is found again within seconds", "[metaserver][grpc]") {
+  Fixture fixture;
+  auto stub = wire::Cluster::NewStub(fixture.Channel(fixture.tls));
+  auto reached = [&] {
+    grpc::ClientContext context;
+    SetDeadline(context);
+    wire::HeartbeatResponse reply;
+    return stub->Heartbeat(&context, wire::HeartbeatRequest(), &reply).ok();
+  };
+  REQUIRE(reached());
+  const uint16_t port = fixture.server->port();
+  fixture.server->Stop();
+  const absl::Time failed_at = absl::Now();
+  REQUIRE(!reached());
+  absl::SleepFor(absl::Seconds(1));  // long enough for the channel to have given up once
+  REQUIRE(!reached());
+  auto again = ControlServer::Start({"127.0.0.1", port, fixture.tls}, {&fixture.service});
+  REQUIRE(again.ok());
+  while (!reached() && absl::Now() - failed_at < absl::Seconds(15)) {
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  REQUIRE(absl::Now() - failed_at < absl::Seconds(15));
+}
+
 TEST_CASE("a port in use and a missing TLS file are refused with words", "[metaserver][grpc]") {
   Fixture fixture;
   auto second = ControlServer::Start({"127.0.0.1", fixture.server->port(), fixture.tls}, {});
