@@ -40,7 +40,7 @@ class FileSystemTest(unittest.TestCase):
     cluster = None
     chunkservers = 3
     replication = 2
-    maxDiff = 2000
+    maxDiff = None
 
     @classmethod
     def setUpClass(cls):
@@ -170,7 +170,7 @@ def write_tree(path, generator, directories=8, files=60, large=True):
 def describe_tree(path, times=True):
     """Everything below `path` that must survive: {relative name: facts}."""
     facts = {}
-    links = {}
+    names = {}  # of the hard links of one inode
     for folder, directories, files in os.walk(path):
         for name in directories + files:
             full = os.path.join(folder, name)
@@ -183,10 +183,13 @@ def describe_tree(path, times=True):
                 fact += [info.st_mtime_ns] if times else []
                 fact.append({key: os.getxattr(full, key) for key in sorted(os.listxattr(full))
                              if key.startswith("user.")})
-                fact.append(links.setdefault(info.st_ino, relative) if info.st_nlink > 1 else "")
+                fact.append(names.setdefault(info.st_ino, []))
+                names[info.st_ino].append(relative)
             elif kind == 0o120000:
                 fact.append(os.readlink(full))
             facts[relative] = fact
+    for same in names.values():
+        same.sort()
     return facts
 
 

@@ -364,9 +364,10 @@ class AttributesTest(harness.FileSystemTest):
 
     def reachable_by_all(self):
         folder, note = os.path.dirname(self.base), ""
-        while folder != "/" and not os.stat(folder).st_mode & 0o001:
-            os.chmod(folder, stat.S_IMODE(os.stat(folder).st_mode) | 0o011)
-            note += f" opened {folder}"
+        while folder != "/":
+            if not os.stat(folder).st_mode & 0o001:
+                os.chmod(folder, stat.S_IMODE(os.stat(folder).st_mode) | 0o011)
+                note += f" opened {folder}"
             folder = os.path.dirname(folder)
         return note
 

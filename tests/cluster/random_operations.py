@@ -9,6 +9,7 @@ POSIX allows (directory sizes and link counts, blocks, inode numbers, the clock)
 import errno
 import mmap
 import os
+import re
 import stat
 
 CHUNK = 4 << 20
@@ -121,8 +122,12 @@ class RandomOperations:
             self.fail(what, *outcomes)
         return outcomes[0]
 
-    def fail(self, what, expected, found):
+    def fail(self, what, expected, found, about=None):
         recent = "\n  ".join(self.history[-40:])
+        if about:
+            word = re.compile(rf"(^|[^\w/]){re.escape(about)}\b")
+            naming = [f"{i}: {step}" for i, step in enumerate(self.history) if word.search(step)]
+            recent += f"\nsteps that name {about}:\n  " + "\n  ".join(naming[-40:])
         raise AssertionError(f"step {len(self.history)}: {what}\n  expected {str(expected)[:600]}\n"
                              f"  found    {str(found)[:600]}\nthe last steps:\n  {recent}")
 
@@ -301,6 +306,7 @@ class RandomOperations:
 
         def act(fd):
             check_libc(self.libc.fallocate(fd, mode, offset, length))
+            os.utime(fd)  # whether one that changes nothing touches the times is left open
             return os.fstat(fd).st_size, os.pread(fd, 3 * length, max(0, offset - length))
         self.both(f"fallocate({name}, {mode}, {offset}, {length})",
                   lambda side: self.with_file(side, name, os.O_RDWR, act))
@@ -413,7 +419,7 @@ class RandomOperations:
         expected, found = self.tree(self.reference.root), self.tree(self.tested.root)
         for name in sorted(set(expected) | set(found)):
             if expected.get(name) != found.get(name):
-                self.fail(f"trees differ at {name}", expected.get(name), found.get(name))
+                self.fail(f"trees differ at {name}", expected.get(name), found.get(name), name)
 
     def tree(self, root):
         result = {}
