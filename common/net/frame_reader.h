@@ -32,8 +32,6 @@ class FrameReader {
   // Moves payload bytes that came along with the head into `out`; returns how many.
   size_t TakePayload(absl::Span<char> out);
   size_t buffered_bytes() const { return end_ - begin_; }
-  // Some bytes of a frame are here, but not its whole head.
-  bool mid_head() const { return !head_ready_ && end_ > begin_; }
 
   // Leaves the current frame (whose payload has been taken) and looks at what follows it.
   absl::Status NextFrame();

@@ -56,16 +56,20 @@ void ServerConnection::OnEvents(uint32_t events) {
   if (stage_ == Stage::kClosed) return;
   bool broken = false;
   bool reading = false;
+  bool resume = false;
   {
     absl::MutexLock lock(&mu_);
     if ((events & EPOLLOUT) != 0) FlushLocked();
     broken = broken_;
     reading = reading_ && !paused_;
+    resume = MayResumeLocked();
   }
   if (broken) return Close();
   if (CloseIfDrained()) return;
   if (stage_ == Stage::kRefused && !reading) return LingerOnceSent();
-  if (reading) {
+  if (resume) {
+    ResumeReading();
+  } else if (reading) {
     if ((events & ~EPOLLOUT) != 0) Read();
   } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
     Close();  // epoll would report it again and again
@@ -92,6 +96,7 @@ void ServerConnection::ReadSome() {
         if (!TakePayload()) return;
         break;
       case Stage::kRefused: {
+        if (!all_sent()) return;
         auto rest = link_->Linger();
         if (!rest.ok() || *rest == Progress::kDone) Close();
         return;
@@ -240,14 +245,19 @@ void ServerConnection::Refuse(uint64_t request_id, const absl::Status& status) {
 // Closing with unread input would reset the connection and take the refusal with it: so what still
 // comes is read and thrown away for a while.
 void ServerConnection::LingerOnceSent() {
+  if (!all_sent()) return;
   {
     absl::MutexLock lock(&mu_);
-    if (!output_.empty()) return;
     paused_ = false;
     reading_ = true;
     UpdateInterestLocked();
   }
   ReadSome();
+}
+
+bool ServerConnection::all_sent() {
+  absl::MutexLock lock(&mu_);
+  return output_.empty();
 }
 
 void ServerConnection::LogRefusal(const absl::Status& status) {
@@ -288,7 +298,7 @@ void ServerConnection::SendReply(Reply reply) {
       FlushLocked();
     }
     close = broken_;
-    resume = paused_ && in_flight_ <= state_->options.max_in_flight_per_connection / 2;
+    resume = MayResumeLocked();
     drained = notify_drained_ && in_flight_ == 0 && output_.empty();
   }
   // Never closes here: the caller may stand in the midst of a frame of this very connection.
@@ -300,6 +310,11 @@ void ServerConnection::SendReply(Reply reply) {
   } else if (resume) {
     reactor_->Post([self = shared_from_this()] { self->ResumeReading(); });
   }
+}
+
+// Only when half of the calls are done, so that reading is not switched on and off for each.
+bool ServerConnection::MayResumeLocked() const {
+  return paused_ && in_flight_ <= state_->options.max_in_flight_per_connection / 2;
 }
 
 void ServerConnection::FlushLocked() {

@@ -65,6 +65,8 @@ class ServerConnection : public EventHandler,
   void LingerOnceSent();
   void LogRefusal(const absl::Status& status);
 
+  bool all_sent();
+  bool MayResumeLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void UpdateInterestLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

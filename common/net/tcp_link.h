@@ -20,7 +20,9 @@ class TcpLink : public Link {
   absl::Status NextFrame() override { return reader_.NextFrame(); }
   const FrameHeader& header() const override { return reader_.header(); }
   std::string_view message() const override { return reader_.message(); }
-  bool has_buffered() const override { return reader_.buffered_bytes() != 0; }
+  bool has_buffered() const override {
+    return reader_.head_ready() || reader_.buffered_bytes() != 0;
+  }
   absl::StatusOr<Progress> Linger() override;
   bool Stale() override;
   int fd() const override { return fd_; }

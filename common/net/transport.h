@@ -56,7 +56,8 @@ class Link {
   virtual absl::Status NextFrame() = 0;
   virtual const FrameHeader& header() const = 0;
   virtual std::string_view message() const = 0;
-  // Bytes of the next frame are already in the link's memory: fd() may stay silent about them.
+  // A frame's head, or bytes of it, are already in the link's memory: fd() may stay silent about
+  // them.
   virtual bool has_buffered() const = 0;
 
   // Says that nothing more will be sent and throws away what still comes, so that the peer gets to

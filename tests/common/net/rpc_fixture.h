@@ -106,7 +106,7 @@ class RpcFixture {
     const auto enough = [&] { return parked.size() >= count; };
     INVARIANT(mu.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(10)));
   }
-  void AnswerParked() {
+  size_t AnswerParked() {  // how many
     std::vector<std::unique_ptr<ServerCall<wire::GetattrRequest, wire::EntryResponse>>> calls;
     {
       absl::MutexLock lock(&mu);
@@ -116,6 +116,7 @@ class RpcFixture {
       call->response().mutable_entry()->mutable_attr()->set_ino(call->request().ino());
       call->Finish(absl::OkStatus());
     }
+    return calls.size();
   }
 
   std::vector<wire::Address> Addresses() const {

@@ -1,4 +1,7 @@
 // What a server does with peers that break the rules.
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <random>
 
 #include "tests/common/net/raw_peer.h"
@@ -200,7 +203,10 @@ TEST_CASE("pipelined requests are answered each, many more than may be in flight
     all += RawPeer::Frame(wire::METHOD_PING, "", 0, id);
   }
   REQUIRE(peer.SendBytes(all));
-  for (uint64_t id = 1; id <= 500; ++id) {
+  // Two in one segment: the second's head is whole when the first is left, with no byte behind it.
+  REQUIRE(peer.SendBytes(RawPeer::Frame(wire::METHOD_PING, "", 0, 501) +
+                         RawPeer::Frame(wire::METHOD_PING, "", 0, 502)));
+  for (uint64_t id = 1; id <= 502; ++id) {
     REQUIRE(peer.Receive() == absl::OkStatus());
     REQUIRE(peer.link().header().request_id == id);
     REQUIRE(peer.link().NextFrame() == absl::OkStatus());
@@ -216,20 +222,18 @@ TEST_CASE("no more calls of one connection run at once than allowed", "[net][hos
   std::string all;
   for (uint64_t id = 1; id <= 10; ++id) all += RawPeer::Frame(wire::METHOD_GETATTR, "", 0, id);
   REQUIRE(peer.SendBytes(all));
-  size_t answered = 0;
-  while (answered < 10) {
-    fixture.WaitForParked(std::min<size_t>(1, 10 - answered));
+  for (size_t answered = 0; answered < 10;) {
+    fixture.WaitForParked(1);
     {
       absl::MutexLock lock(&fixture.mu);
       REQUIRE(fixture.parked.size() <= 3);
     }
-    fixture.AnswerParked();
-    while (peer.Receive(absl::Milliseconds(50)).ok()) {
-      ++answered;
-      REQUIRE(peer.link().NextFrame() == absl::OkStatus());
-    }
+    answered += fixture.AnswerParked();
   }
-  REQUIRE(answered == 10);
+  for (int i = 0; i < 10; ++i) {
+    REQUIRE(peer.Receive() == absl::OkStatus());
+    REQUIRE(peer.link().NextFrame() == absl::OkStatus());
+  }
 }
 
 TEST_CASE("payload memory is bounded: others wait until some is free", "[net][hostile]") {
@@ -275,8 +279,34 @@ TEST_CASE("more connections than allowed are turned away, clearly", "[net][hosti
   REQUIRE(RpcFixture::CallEcho(*client, "x") == absl::OkStatus());
 }
 
+TEST_CASE("out of descriptors, accepting pauses instead of spinning, and goes on",
+          "[net][hostile]") {
+  RpcServerOptions options;
+  options.handshake_timeout = absl::Milliseconds(400);  // the tick is half of it
+  RpcFixture fixture(options);
+  // The lowest free number: with the limit just above it, the client's socket is the last.
+  const int lowest = dup(0);
+  REQUIRE(lowest >= 0);
+  close(lowest);
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(lowest) + 1;
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+  auto peer = std::make_unique<RawPeer>(fixture.Addresses()[0]);
+  const bool paused =
+      WaitUntil([&] { return fixture.server->counters().accept_pauses.load() >= 2; });
+  const uint64_t pauses = fixture.server->counters().accept_pauses;
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  REQUIRE(paused);
+  REQUIRE(pauses < 10);
+  peer->Authenticate();
+}
+
 TEST_CASE("a peer that does not read its replies stops only itself", "[net][hostile]") {
-  RpcFixture fixture;
+  RpcServerOptions options;
+  options.max_in_flight_per_connection = 3;  // so that reading pauses, and goes on
+  RpcFixture fixture(options);
   RawPeer slow(fixture.Addresses()[0]);
   slow.Authenticate();
   // 40 echoes of 1 MiB are far more than the sockets hold.
