@@ -44,6 +44,18 @@ void Stamp(google::protobuf::Message& response, uint64_t log_index) {
   if (auto* empty = dynamic_cast<wire::EmptyResponse*>(&response)) empty->set_log_index(log_index);
 }
 
+// What a repeat gets. The inline content of a publish is in the inode record of the same batch: it
+// is not written twice (Replay reads it from there).
+std::string RecordOf(google::protobuf::Message& response) {
+  auto* publish = dynamic_cast<wire::PublishResponse*>(&response);
+  if (publish == nullptr) return response.SerializeAsString();
+  std::string data;
+  data.swap(*publish->mutable_entry()->mutable_inline_data());
+  std::string record = publish->SerializeAsString();
+  data.swap(*publish->mutable_entry()->mutable_inline_data());
+  return record;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Namespace>> Namespace::Open(NamespaceOptions options,
@@ -118,7 +130,7 @@ absl::Status Namespace::RunMutation(const wire::MetaContext& context,
   if (!mutation.empty()) {
     if (context.sequence() != 0 && response != nullptr) {
       mutation.Put(Family::kSession, SlotKey(SessionId(context.session_id()), context.slot()),
-                   EncodeSlotResult({context.sequence(), response->SerializeAsString()}));
+                   EncodeSlotResult({context.sequence(), RecordOf(*response)}));
       recorded = true;
     }
     auto committed = log_->Commit(std::move(mutation.batch()), Durability::kProcess);
@@ -154,7 +166,6 @@ absl::Status Namespace::Replay(const wire::MetaContext& context, const std::stri
   // The first try may have been meant to be synced.
   RETURN_IF_ERROR(log_->Sync());
   if (auto* publish = dynamic_cast<wire::PublishResponse*>(&response)) {
-    // Publish does not record the inline content again; see ops/publish.cc.
     const wire::Entry& entry = publish->entry();
     if (entry.is_inline() && entry.inline_data().size() != entry.attr().size()) {
       RETURN_IF_ERROR(ReadUnchecked(context, [&](const ReadView& view) -> absl::Status {

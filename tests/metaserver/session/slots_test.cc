@@ -36,6 +36,21 @@ TEST_CASE("a repeated mutation gets its first answer", "[metaserver][slots]") {
   }
 }
 
+TEST_CASE("a repeated publish gets its entry with the inline content", "[metaserver][slots]") {
+  NamespaceFixture fs({"/f"});
+  wire::PublishRequest request;
+  *request.mutable_context() = fs.Context();
+  request.set_ino(fs.InoOf("/f"));
+  request.set_set_inline(true);
+  request.set_inline_data("hello");
+  request.set_expected_data_version(1);
+  auto first = fs.names().Mutate(Publish, request);
+  REQUIRE(first->entry().inline_data() == "hello");
+  auto repeat = fs.names().Mutate(Publish, request);
+  REQUIRE(repeat->entry().inline_data() == "hello");
+  REQUIRE(repeat->entry().attr().data_version() == first->entry().attr().data_version());
+}
+
 TEST_CASE("a repeated failure gets its first answer", "[metaserver][slots]") {
   NamespaceFixture fs({"/d/"});
   const wire::MkdirRequest request = MkdirOf(fs, "d");
