@@ -41,11 +41,17 @@ std::unique_ptr<FileHandle> FileSystem::MakeHandle(std::shared_ptr<Inode> inode,
   return handle;
 }
 
-absl::Status FileSystem::TakeError(FileHandle& handle) const {
+absl::Status FileSystem::PeekError(const FileHandle& handle) const {
   absl::MutexLock lock(&handle.inode->mu);
   if (handle.inode->error_number == handle.seen_error) return absl::OkStatus();
-  handle.seen_error = handle.inode->error_number;
   return handle.inode->error;
+}
+
+absl::Status FileSystem::TakeError(FileHandle& handle) const {
+  absl::Status status = PeekError(handle);
+  absl::MutexLock lock(&handle.inode->mu);
+  if (!status.ok()) handle.seen_error = handle.inode->error_number;
+  return status;
 }
 
 bool FileSystem::HasUnsynced(InodeNumber ino) const {

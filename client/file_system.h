@@ -21,6 +21,7 @@
 #include "client/hold_table.h"
 #include "client/inode_table.h"
 #include "client/session.h"
+#include "client/writer_threads.h"
 #include "common/clock.h"
 
 namespace penstock::client {
@@ -116,6 +117,8 @@ class FileSystem {
   // Makes a handle of an inode whose newest record is `entry`.
   std::unique_ptr<FileHandle> MakeHandle(std::shared_ptr<Inode> inode, const wire::Entry& entry,
                                          bool write);
+  // The error of writes that this handle has not reported yet. Take: it is reported now.
+  absl::Status PeekError(const FileHandle& handle) const;
   absl::Status TakeError(FileHandle& handle) const;
   // Before a rename puts `from` over `to`: what was written here must be on disk.
   absl::Status SyncBeforeReplace(EntryName from, EntryName to, const OpContext& op);
