@@ -82,6 +82,8 @@ void SetUpProgram(CLI::App& app, const std::string& name) {
   app.set_config("--config", "", "Read settings from FILE (`name = value`, a flag's long name)")
       ->type_name("FILE")
       ->check(CLI::ExistingFile);
+  // A misspelt setting is an error, as a misspelt flag is.
+  app.allow_config_extras(CLI::config_extras_mode::error);
   app.option_defaults()->always_capture_default();
   app.get_formatter()->column_width(34);
 }

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "common/units.h"
@@ -36,6 +38,20 @@ TEST_CASE("flags take durations and sizes, and a config file sets them", "[commo
   REQUIRE(size == 3 * kKiB);
   REQUIRE_THROWS_AS(app.parse("--wait fast"), CLI::ParseError);
   REQUIRE_THROWS_AS(app.parse("--size many"), CLI::ParseError);
+}
+
+TEST_CASE("a setting that a config file misspells is an error", "[common][program]") {
+  CLI::App app;
+  SetUpProgram(app, "test");
+  std::string dir;
+  app.add_option("--dir", dir);
+  const std::string file = "/tmp/penstock-program-test.conf";
+  std::ofstream(file) << "dir = \"x\"\n";
+  app.parse("--config " + file);
+  REQUIRE(dir == "x");
+  std::ofstream(file) << "dri = \"x\"\n";
+  REQUIRE_THROWS_AS(app.parse("--config " + file), CLI::ParseError);
+  std::filesystem::remove(file);
 }
 
 TEST_CASE("uuids are random and of version 4", "[common][program]") {
