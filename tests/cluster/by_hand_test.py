@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import unittest
+import uuid
 
 import harness
 import scratch
@@ -17,6 +18,7 @@ class ByHandTest(unittest.TestCase):
             self.skipTest("needs a cluster")
         self.home = os.path.join(scratch.root(), "by_hand")
         self.port = scratch.free_base_port()
+        self.cluster_id = str(uuid.uuid4())
         self.servers = {}
         for folder in ("", "meta", "cs1", "cs1/t1", "cs1/t2", "cs2", "cs2/t1", "mnt"):
             os.makedirs(os.path.join(self.home, folder), exist_ok=True)
@@ -35,7 +37,7 @@ class ByHandTest(unittest.TestCase):
         return result
 
     def config(self, name, lines):
-        common = [f'key-file = "{self.at("keys/cluster.key")}"',
+        common = [f'cluster-id = "{self.cluster_id}"', f'key-file = "{self.at("keys/cluster.key")}"',
                   f'tls-ca = "{self.at("keys/ca.crt")}"', f'tls-cert = "{self.at("keys/server.crt")}"',
                   f'tls-key = "{self.at("keys/server.key")}"', f'log-file = "{self.at(name)}.log"']
         write_file(self.at(f"{name}.conf"), ("\n".join(common + lines) + "\n").encode())
@@ -121,7 +123,7 @@ class ByHandTest(unittest.TestCase):
         self.run_command("umount", self.at("mnt"))
 
     def test_what_is_missing_or_wrong_in_a_config_is_named(self):
-        for name, lines, word in (("m1", ['nonsense = "1"'], "nonsense"),
+        for name, lines, word in (("m1", [f'dir = "{self.at("meta")}"', 'nonsense = "1"'], "nonsense"),
                                   ("m2", [f'dir = "{self.at("meta")}"', "port = 99999"], "port"),
                                   ("m3", [], "dir")):
             self.config(name, lines)

@@ -1,5 +1,6 @@
 """Servers that stop, cleanly and not, and what is still there afterwards."""
 
+import errno
 import os
 import random
 import signal
@@ -11,8 +12,21 @@ import time
 import harness
 from cluster_under_test import wait_for
 from harness import describe_tree, first_difference, read_file, write_file
+from other_process import OtherProcess
 
 CHUNK = 4 << 20
+
+
+def write_synced(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def start_a_program(fd):
+    os.set_inheritable(fd, True)
+    subprocess.run(["/bin/true"], close_fds=False, check=True)
 
 
 class RestartTest(harness.ClusterTest):
@@ -69,29 +83,37 @@ class RestartTest(harness.ClusterTest):
         for name, content in data.items():
             self.assertEqual(read_file(self.path(name)), content, name)
 
+    def other_process(self):
+        other = OtherProcess()
+        self.addCleanup(other.stop)
+        return other
+
     def test_an_open_file_is_read_and_written_across_restarts(self):
-        with open(self.path("f"), "w+b", buffering=0) as file:
-            os.pwrite(file.fileno(), b"a" * 10_000, 0)
-            self.cluster.kill("metaserver")
-            self.cluster.up()
-            os.pwrite(file.fileno(), b"b" * 10_000, 10_000)
-            self.cluster.kill("chunkserver")
-            self.cluster.up()
-            os.pwrite(file.fileno(), b"c" * CHUNK, 20_000)
-            os.fsync(file.fileno())
-            self.assertEqual(os.pread(file.fileno(), 30_000, 0),
-                             b"a" * 10_000 + b"b" * 10_000 + b"c" * 10_000)
+        other = self.other_process()
+        fd = other.call(os.open, self.path("f"), os.O_RDWR | os.O_CREAT)
+        other.call(os.pwrite, fd, b"a" * 10_000, 0)
+        self.cluster.kill("metaserver")
+        self.cluster.up()
+        other.call(os.pwrite, fd, b"b" * 10_000, 10_000)
+        self.cluster.kill("chunkserver")
+        self.cluster.up()
+        other.call(os.pwrite, fd, b"c" * CHUNK, 20_000)
+        other.call(os.fsync, fd)
+        self.assertEqual(other.call(os.pread, fd, 30_000, 0),
+                         b"a" * 10_000 + b"b" * 10_000 + b"c" * 10_000)
+        other.call(os.close, fd)
         self.assertEqual(os.stat(self.path("f")).st_size, 20_000 + CHUNK)
 
     def test_an_unlinked_open_file_survives_a_metaserver_restart(self):
-        with open(self.path("f"), "w+b", buffering=0) as file:
-            os.pwrite(file.fileno(), b"x" * 100_000, 0)
-            os.fsync(file.fileno())
-            os.unlink(self.path("f"))
-            self.cluster.kill("metaserver")
-            self.cluster.up()
-            time.sleep(15)  # longer than the grace after which orphans nobody holds are reclaimed
-            self.assertEqual(os.pread(file.fileno(), 200_000, 0), b"x" * 100_000)
+        other = self.other_process()
+        fd = other.call(os.open, self.path("f"), os.O_RDWR | os.O_CREAT)
+        other.call(os.pwrite, fd, b"x" * 100_000, 0)
+        other.call(os.fsync, fd)
+        other.call(os.unlink, self.path("f"))
+        self.cluster.kill("metaserver")
+        self.cluster.up()
+        time.sleep(15)  # longer than the grace after which orphans nobody holds are reclaimed
+        self.assertEqual(other.call(os.pread, fd, 200_000, 0), b"x" * 100_000)
 
 
 class DeathWhileWorkingTest(harness.ClusterTest):
@@ -193,29 +215,37 @@ class StoppedChunkserverTest(harness.ClusterTest):
             os.kill(pid, signal.SIGCONT)
 
     def test_writes_wait_and_go_on_when_it_comes_back(self):
+        other = OtherProcess()
+        self.addCleanup(other.stop)
         data = os.urandom(12 * CHUNK)
         write_file(self.path("f"), data[:CHUNK])
         self.cluster.kill_chunkserver(2)
-        outcome = []
-
-        def write():
-            try:
-                with open(self.path("f"), "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                outcome.append("ok")
-            except OSError as error:
-                outcome.append(error)
-        writer = threading.Thread(target=write)
-        writer.start()
-        writer.join(4)
-        self.assertTrue(writer.is_alive(), f"the write did not wait: {outcome}")
+        other.start(write_synced, self.path("f"), data)
+        self.assertFalse(other.finished(within_s=4), "the write did not wait")
         self.cluster.up()
-        writer.join(90)
-        self.assertEqual(outcome, ["ok"])
+        other.result(90)
         self.drop_caches()
         self.assertEqual(read_file(self.path("f")), data)
+
+    def test_a_write_that_could_not_be_done_is_an_error_at_fsync_and_close(self):
+        mountpoint = self.cluster.mount_again("hasty", options="io_timeout=3s")
+        path = os.path.join(mountpoint, os.path.relpath(self.path("f"), self.base))
+        for last in (os.fsync, os.close):
+            other = OtherProcess()
+            self.addCleanup(other.stop)
+            fd = other.call(os.open, path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+            self.cluster.kill("chunkserver")
+            other.call(os.pwrite, fd, b"x" * 10_000, 0)
+            # A child that closes what it inherited must not take the error from its parent.
+            other.call(start_a_program, fd)
+            self.cluster.up()
+            try:
+                other.call(last, fd)
+                self.assertEqual(read_file(path), b"x" * 10_000, f"lost, and {last.__name__} is OK")
+            except OSError as error:
+                self.assertEqual(error.errno, errno.EIO)
+            other.stop()
+        self.cluster.unmount(mountpoint)
 
 
 class ReclaimTest(harness.ClusterTest):
