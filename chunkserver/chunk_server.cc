@@ -208,14 +208,16 @@ ChunkServer::~ChunkServer() { Stop(); }
 void ChunkServer::Stop() {
   Parts& parts = *parts_;
   if (std::exchange(parts.stopped, true)) return;
-  // Nobody is told anything new, then nothing new is accepted, then what is under way ends.
+  // Nothing new comes from the metaserver, then none from clients; what is under way ends or is cut
+  // off, and last the disks are synced.
   if (parts.link) parts.link->Stop();
   if (parts.watch) parts.watch->Stop();
-  if (parts.orders) parts.orders->Stop();
-  if (parts.health) parts.health->Stop();
   if (parts.server) parts.server->Stop(parts.options.stop_grace);
+  if (parts.chain) parts.chain->Stop();
+  if (parts.orders) parts.orders->Stop();
   if (parts.settler) parts.settler->Stop();
   if (parts.service) parts.service->Stop();
+  if (parts.health) parts.health->Stop();
   if (parts.targets) parts.targets->Close();
   if (parts.lock_fd >= 0) close(parts.lock_fd);
 }

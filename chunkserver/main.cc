@@ -9,6 +9,7 @@
 #include "common/file.h"
 #include "common/logging.h"
 #include "common/program.h"
+#include "common/text.h"
 
 namespace {
 
@@ -52,9 +53,13 @@ void AddOptions(CLI::App& app, ChunkserverOptions& options) {
   app.add_option("--log-file", options.log_file, "log file; default: standard error");
 }
 
-int Fail(const absl::Status& status) {
+// To whoever started it, and to the log when that is a file.
+int Fail(const absl::Status& status, const std::string& log_file) {
   std::cerr << "penstock-chunkserver: " << status.message() << "\n";
-  SPDLOG_ERROR("chunkserver failed error={}", penstock::Quoted(status.ToString()));
+  if (!log_file.empty()) {
+    SPDLOG_ERROR("chunkserver failed error={}",
+                 penstock::Quoted(penstock::ToStd(status.message())));
+  }
   return 1;
 }
 
@@ -69,9 +74,11 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
 
   penstock::LoggingOptions logging{"chunkserver", options.log_level, options.log_file};
-  if (absl::Status status = penstock::StartLogging(logging); !status.ok()) return Fail(status);
+  if (absl::Status status = penstock::StartLogging(logging); !status.ok()) {
+    return Fail(status, "");
+  }
   auto server = ChunkServer::Start(options, penstock::PosixFileSystem(), penstock::SystemClock());
-  if (!server.ok()) return Fail(server.status());
+  if (!server.ok()) return Fail(server.status(), options.log_file);
   penstock::NotifyReady((*server)->registered() ? "serving"
                                                 : "serving; metaserver not reached yet");
 

@@ -152,6 +152,12 @@ WriteDecision DecideWrite(const MemberView& view, const ChunkState& state,
                                  "hop ", request.hop, " came to position ", view.position)),
                              Reason::kNotMember));
   }
+  if (state.dead) {
+    // Behind the head: for good, so that the predecessor forgets what it has pending.
+    const auto reason = view.is_head() ? Reason::kContentChanged : Reason::kOldSequence;
+    return Refuse(
+        WithReason(absl::FailedPreconditionError("the chunk's content was deleted"), reason));
+  }
   if (request.settle_only) {
     return state.info.pending ? Settle(*state.info.pending) : Answer(state.info.committed);
   }

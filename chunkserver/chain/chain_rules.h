@@ -42,6 +42,7 @@ struct ChunkState {
   ChunkInfo info;
   ChunkVersion floor;  // versions up to here were deleted or refused: never take them again
   std::vector<ChannelRecord> remembered;  // channels of deleted chunks
+  bool dead = false;                      // the whole content was deleted
 };
 
 // A write as it arrives: from a client (hop 0) or from the predecessor.

@@ -38,8 +38,8 @@ ChainStep ChainWrite::OnLook(const MemberView& view, const ChunkInfo& info) {
   info_ = info;
   ChunkMemory::Entry remembered = memory_->Recall(key_);
   floor_ = remembered.floor;
-  WriteDecision decision =
-      DecideWrite(view, ChunkState{info, floor_, std::move(remembered.channels)}, request_);
+  WriteDecision decision = DecideWrite(
+      view, ChunkState{info, floor_, std::move(remembered.channels), remembered.dead}, request_);
   subject_ = decision.version;
   base_ = decision.base;
   history_ = ForwardHistory{};

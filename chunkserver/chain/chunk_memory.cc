@@ -32,13 +32,24 @@ ChunkMemory::Entry ChunkMemory::Recall(const ChunkKey& key) const {
 void ChunkMemory::Remember(const ChunkKey& key, ChunkVersion floor,
                            absl::Span<const ChannelRecord> channels) {
   absl::MutexLock lock(&mu_);
+  Entry& entry = Touch(key);
+  entry.floor = std::max(entry.floor, floor);
+  for (const ChannelRecord& record : channels) Merge(entry.channels, record);
+}
+
+void ChunkMemory::RememberDead(const ChunkKey& key) {
+  absl::MutexLock lock(&mu_);
+  Touch(key).dead = true;
+}
+
+ChunkMemory::Entry& ChunkMemory::Touch(const ChunkKey& key) {
   const absl::Duration now = clock_->SinceBoot();
-  Kept& kept = entries_[key];
-  kept.entry.floor = std::max(kept.entry.floor, floor);
-  for (const ChannelRecord& record : channels) Merge(kept.entry.channels, record);
-  kept.last_use = now;
+  // In the order before it is expired: what is in use is never what goes.
   order_.emplace_back(now, key);
+  Kept& kept = entries_[key];
+  kept.last_use = now;
   Expire();
+  return kept.entry;
 }
 
 void ChunkMemory::Expire() {
@@ -49,12 +60,6 @@ void ChunkMemory::Expire() {
     if (it != entries_.end() && it->second.last_use == order_.front().first) entries_.erase(it);
     order_.pop_front();
   }
-}
-
-void ChunkMemory::Clear() {
-  absl::MutexLock lock(&mu_);
-  entries_.clear();
-  order_.clear();
 }
 
 size_t ChunkMemory::size() const {

@@ -26,6 +26,7 @@ class ChunkMemory {
   struct Entry {
     ChunkVersion floor;
     std::vector<ChannelRecord> channels;
+    bool dead = false;  // its content was deleted: nothing may ever be written here again
   };
 
   // `clock` must outlive the memory. Entries older than `keep` are forgotten; longer than any
@@ -36,10 +37,11 @@ class ChunkMemory {
   Entry Recall(const ChunkKey& key) const;
   // Raises the floor and adds to the channels (the newest of each channel stays).
   void Remember(const ChunkKey& key, ChunkVersion floor, absl::Span<const ChannelRecord> channels);
-  void Clear();
+  void RememberDead(const ChunkKey& key);
   size_t size() const;
 
  private:
+  Entry& Touch(const ChunkKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Expire() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Clock* const clock_;  // not owned

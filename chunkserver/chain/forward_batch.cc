@@ -65,7 +65,7 @@ absl::Status ForwardBatch::Add(const ChainJob& job, const ChainStep& step, const
   return absl::OkStatus();
 }
 
-void ForwardBatch::Start(PeerClients* peers, absl::Time deadline) {
+void ForwardBatch::Start(PeerClients* peers, absl::Time deadline, const net::Interrupt* stop) {
   if (request_.writes().empty()) return;
   const absl::Duration left = deadline - absl::Now();
   if (left <= absl::ZeroDuration()) {
@@ -75,6 +75,7 @@ void ForwardBatch::Start(PeerClients* peers, absl::Time deadline) {
   client_ = peers->Get(server_, request_.writes(0).hop());
   net::CallOptions options;
   options.timeout = std::min(left * kShareOfTime, kLongest);
+  options.interrupt = stop;
   auto call = client_->Start(wire::METHOD_WRITE_CHUNKS, request_, options, payload_);
   if (call.ok()) {
     call_ = *std::move(call);
@@ -88,6 +89,7 @@ std::vector<absl::Status> ForwardBatch::Finish() {
   wire::WriteChunksResponse response;
   absl::Status status = started_;
   if (status.ok() && call_) status = call_->Finish(&response);
+  if (absl::IsCancelled(status)) status = absl::AbortedError("this server is stopping");
   // Only an item's own answer says what became of it.
   if (!status.ok()) {
     return std::vector<absl::Status>(

@@ -25,7 +25,8 @@ class ForwardBatch {
 
   // Adds what `step` (kForward) says: the job's own change, or what is pending as a whole.
   absl::Status Add(const ChainJob& job, const ChainStep& step, const MemberView& view);
-  void Start(PeerClients* peers, absl::Time deadline);
+  // `stop`, once fired, ends the call.
+  void Start(PeerClients* peers, absl::Time deadline, const net::Interrupt* stop);
   // The answer to each item, in the order of Add().
   std::vector<absl::Status> Finish();
 

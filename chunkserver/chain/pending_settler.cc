@@ -3,8 +3,6 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
-#include "common/logging.h"
-
 namespace penstock::chunkserver {
 namespace {
 constexpr absl::Duration kLookEvery = absl::Milliseconds(500);
@@ -62,8 +60,7 @@ void PendingSettler::SettleOne(const Due& due) {
   const absl::Status status =
       chain_->Settle(target, due.storage_class, due.id.key, absl::Now() + options_.call_timeout);
   if (status.ok()) {
-    SPDLOG_INFO("pending version settled chunk={} version={}", ToString(due.id.key),
-                ToString(*info->pending));
+    ++settled_;
     return;
   }
   Note(due.id.target, due.storage_class, due.id.key);
@@ -78,6 +75,8 @@ void PendingSettler::Run() {
       mu_.Lock();
       continue;
     }
+    if (settled_ > 0) SPDLOG_INFO("pending versions settled chunks={}", settled_);
+    settled_ = 0;
     mu_.AwaitWithTimeout(absl::Condition(&stopping_), kLookEvery);
   }
 }

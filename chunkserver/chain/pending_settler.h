@@ -56,6 +56,7 @@ class PendingSettler {
   mutable absl::Mutex mu_;  // innermost
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   absl::btree_map<ChunkLockId, Noted> noted_ ABSL_GUARDED_BY(mu_);
+  int settled_ = 0;  // since the last line in the log; only the thread uses it
   std::thread thread_;
 };
 

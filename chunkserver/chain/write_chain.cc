@@ -122,7 +122,7 @@ void WriteChain::ForwardAll(std::vector<Running*> waiting, absl::Time deadline) 
     }
     if (!status.ok()) running->step = running->write.OnReply(view, Indefinite(status));
   }
-  for (auto& [id, batch] : batches) batch.Start(peers_, deadline);
+  for (auto& [id, batch] : batches) batch.Start(peers_, deadline, &stop_);
   for (auto& [id, batch] : batches) {
     const std::vector<absl::Status> replies = batch.Finish();
     for (size_t i = 0; i < batch.owners.size(); ++i) {

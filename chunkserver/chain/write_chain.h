@@ -42,6 +42,9 @@ class WriteChain {
   // All jobs have the same hop. Every job has its status when it returns.
   void Run(absl::Span<ChainJob> jobs, absl::Time deadline);
 
+  // Ends every wait for a successor, now and later: ABORTED. What is pending stays so.
+  void Stop() { stop_.Fire(); }
+
   // Brings to its end what is pending of a chunk, if anything.
   absl::Status Settle(Target* target, uint32_t storage_class, const ChunkKey& key,
                       absl::Time deadline);
@@ -57,6 +60,7 @@ class WriteChain {
   const MapHolder* const map_;
   PeerClients* const peers_;
   ChunkLocks* const locks_;
+  net::Interrupt stop_;
 };
 
 }  // namespace penstock::chunkserver

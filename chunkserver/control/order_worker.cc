@@ -120,7 +120,7 @@ absl::Status OrderWorker::DropChunk(Target& target, const Group* group, const Ch
     RETURN_IF_ERROR(target.store->Stage(key, version, change));
     RETURN_IF_ERROR(target.store->Commit(key, version));
   }
-  target.memory.Remember(key, version, info.channels);
+  target.memory.RememberDead(key);
   return absl::OkStatus();
 }
 

@@ -93,6 +93,7 @@ void ChunkService::RunWrite(WriteCall& call) {
       parts_.settler->Note(job.target->target_id(), job.storage_class, job.key);
     }
   }
+  passes.clear();
   call.Finish(absl::OkStatus());
 }
 

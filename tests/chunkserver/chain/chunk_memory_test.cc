@@ -41,6 +41,15 @@ TEST_CASE("old entries are forgotten, used ones stay", "[chain][memory]") {
   REQUIRE(memory.Recall(KeyOf(2)).floor == ChunkVersion{1, 2});
 }
 
+TEST_CASE("a dead chunk stays dead", "[chain][memory]") {
+  HandClock clock;
+  ChunkMemory memory(&clock);
+  memory.RememberDead(KeyOf(1));
+  memory.Remember(KeyOf(1), {1, 1}, {});
+  REQUIRE(memory.Recall(KeyOf(1)).dead);
+  REQUIRE(!memory.Recall(KeyOf(2)).dead);
+}
+
 TEST_CASE("the number of entries is bounded", "[chain][memory]") {
   HandClock clock;
   ChunkMemory memory(&clock, absl::Minutes(10), 100);

@@ -1,0 +1,89 @@
+#include "chunkserver/control/order_worker.h"
+
+#include <catch2/catch.hpp>
+
+#include "chunkserver/chain/chunk_wire.h"
+#include "common/status.h"
+#include "tests/chunkserver/service/chain_fixture.h"
+
+namespace penstock::chunkserver {
+namespace {
+
+OrderWorker WorkerOf(ChainMember& member) {
+  return OrderWorker(
+      OrderWorker::Parts{&member.map, member.targets.get(), member.chain.get(), &member.locks});
+}
+
+// The layout of ChainFixture's chunks, in chunks of 4 KiB.
+wire::Layout LayoutOf() {
+  wire::Layout layout;
+  layout.set_content_id(4711);
+  layout.set_seed(12345);
+  layout.set_chunk_size_log2(12);
+  layout.set_storage_class(1);
+  return layout;
+}
+
+TEST_CASE("a content is dropped from this server alone, what is pending included",
+          "[chunkserver][orders]") {
+  ChainFixture chain(2);
+  for (uint32_t i = 0; i < 3; ++i) REQUIRE(chain.Write(i, "data").code() == 0);
+  chain.StopMember(1);
+  REQUIRE(chain.Write(1, "pending").code() != 0);
+  chain.StartMember(1);
+  wire::DeleteContent order;
+  *order.mutable_layout() = LayoutOf();
+  order.set_chunk_count(5);
+  OrderWorker worker = WorkerOf(chain.member(0));
+  REQUIRE(worker.DeleteContent(order).ok());
+  REQUIRE(worker.DeleteContent(order).ok());  // it may be asked for again
+  for (uint32_t i = 0; i < 3; ++i) {
+    REQUIRE(chain.Read(0, i) == "<absent>");
+    REQUIRE(chain.Read(1, i) == "data");
+    REQUIRE(FromWire(chain.Stat(0, i).pending()) == ChunkVersion{});
+    // A write that comes late does not bring it back.
+    REQUIRE(chain.Write(i, "late").reason() == static_cast<uint32_t>(Reason::kContentChanged));
+  }
+}
+
+TEST_CASE("a truncation cuts the boundary chunk and drops those above, on all members",
+          "[chunkserver][orders]") {
+  ChainFixture chain(2);
+  for (uint32_t i = 0; i < 4; ++i) REQUIRE(chain.Write(i, std::string(4096, 'x')).code() == 0);
+  wire::TruncateContent order;
+  *order.mutable_layout() = LayoutOf();
+  order.set_new_size(4096 + 100);
+  order.set_old_size(4 * 4096);
+  OrderWorker head = WorkerOf(chain.member(0));
+  OrderWorker tail = WorkerOf(chain.member(1));
+  REQUIRE(tail.TruncateContent(order).ok());  // no head of anything here: nothing to do
+  REQUIRE(chain.Read(0, 3).size() == 4096);
+  REQUIRE(head.TruncateContent(order).ok());
+  REQUIRE(head.TruncateContent(order).ok());
+  for (int member : {0, 1}) {
+    REQUIRE(chain.Read(member, 0).size() == 4096);
+    REQUIRE(chain.Read(member, 1).size() == 100);
+    REQUIRE(chain.Read(member, 2) == "<absent>");
+    REQUIRE(chain.Read(member, 3) == "<absent>");
+  }
+}
+
+TEST_CASE("an order that cannot be done now is not done", "[chunkserver][orders]") {
+  ChainFixture chain(2);
+  REQUIRE(chain.Write(0, std::string(4096, 'x')).code() == 0);
+  chain.StopMember(1);
+  wire::TruncateContent order;
+  *order.mutable_layout() = LayoutOf();
+  order.set_new_size(10);
+  order.set_old_size(4096);
+  OrderWorker worker = WorkerOf(chain.member(0));
+  REQUIRE(!worker.TruncateContent(order).ok());
+  chain.StartMember(1);
+  REQUIRE(worker.TruncateContent(order).ok());
+  REQUIRE(chain.Read(1, 0).size() == 10);
+  order.mutable_layout()->set_chunk_size_log2(0);
+  REQUIRE(absl::IsInvalidArgument(worker.TruncateContent(order)));
+}
+
+}  // namespace
+}  // namespace penstock::chunkserver

@@ -1,0 +1,127 @@
+#include "chunkserver/targets.h"
+
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <fstream>
+
+#include "chunkserver/control/target_health.h"
+#include "common/status.h"
+#include "tests/testing/temp_dir.h"
+
+namespace penstock::chunkserver {
+namespace {
+
+struct Server {
+  explicit Server(const testing::TempDir& dir, const std::string& cluster = "c1") {
+    options.dir = dir.path() + "/server";
+    options.cluster_id = cluster;
+    options.reserve_bytes = 0;
+    options.targets = {dir.path() + "/t1", dir.path() + "/t2"};
+  }
+  absl::StatusOr<std::unique_ptr<Targets>> Open() {
+    auto loaded = LoadOrMakeIdentity(options.dir, options.cluster_id, fs);
+    if (!loaded.ok()) return loaded.status();
+    identity = *loaded;
+    return Targets::Open(options, "boot", &identity, fs, SystemClock());
+  }
+  FileSystem* fs = PosixFileSystem();
+  ChunkserverOptions options;
+  ServerIdentity identity;
+};
+
+TEST_CASE("new targets are formatted once and opened ever after", "[chunkserver][targets]") {
+  testing::TempDir dir;
+  Server server(dir);
+  std::string uuid;
+  {
+    auto targets = server.Open();
+    INFO(targets.status());
+    REQUIRE(targets.ok());
+    REQUIRE((*targets)->all().size() == 2);
+    REQUIRE((*targets)->all()[1]->is_open());
+    uuid = (*targets)->all()[1]->uuid;
+  }
+  auto again = server.Open();
+  REQUIRE((*again)->all()[1]->uuid == uuid);
+}
+
+TEST_CASE("a known target that is missing or empty is absent, never formatted",
+          "[chunkserver][targets]") {
+  testing::TempDir dir;
+  Server server(dir);
+  REQUIRE(server.Open().ok());
+  std::filesystem::remove_all(dir.path() + "/t1");
+  for (int round = 0; round < 2; ++round) {
+    auto targets = server.Open();
+    REQUIRE(targets.ok());
+    const Target& lost = *(*targets)->all()[0];
+    REQUIRE(!lost.is_open());
+    REQUIRE((*targets)->all()[1]->is_open());
+    REQUIRE(HealthOf(lost).state() == wire::TARGET_ABSENT);
+    REQUIRE(!HealthOf(lost).problem().empty());
+    std::filesystem::create_directories(dir.path() + "/t1/lost+found");  // an unmounted disk
+  }
+}
+
+TEST_CASE("another target in the place of a known one is not used", "[chunkserver][targets]") {
+  testing::TempDir dir;
+  Server server(dir);
+  REQUIRE(server.Open().ok());
+  std::filesystem::rename(dir.path() + "/t1", dir.path() + "/x");
+  std::filesystem::rename(dir.path() + "/t2", dir.path() + "/t1");
+  std::filesystem::rename(dir.path() + "/x", dir.path() + "/t2");
+  auto targets = server.Open();
+  REQUIRE(targets.ok());
+  REQUIRE(!(*targets)->all()[0]->is_open());
+  REQUIRE(!(*targets)->all()[1]->is_open());
+}
+
+TEST_CASE("an unknown directory that is neither empty nor ours is refused",
+          "[chunkserver][targets]") {
+  testing::TempDir dir;
+  Server server(dir);
+  std::filesystem::create_directories(dir.path() + "/t1");
+  std::ofstream(dir.path() + "/t1/photo.jpg") << "precious";
+  REQUIRE(!server.Open().ok());
+  REQUIRE(std::filesystem::exists(dir.path() + "/t1/photo.jpg"));
+
+  testing::TempDir elsewhere;
+  Server other(elsewhere, "c2");
+  other.options.targets = {dir.path() + "/t2"};
+  REQUIRE(other.Open().ok());
+  std::filesystem::remove(dir.path() + "/t1/photo.jpg");
+  REQUIRE(ReasonOf(server.Open().status()) == Reason::kWrongCluster);
+}
+
+TEST_CASE("a target that server.json lost is adopted", "[chunkserver][targets]") {
+  testing::TempDir dir;
+  Server server(dir);
+  std::string uuid;
+  {
+    auto targets = server.Open();
+    uuid = (*targets)->all()[0]->uuid;
+  }
+  std::filesystem::remove(dir.path() + "/server/server.json");
+  auto targets = server.Open();
+  REQUIRE(targets.ok());
+  REQUIRE((*targets)->all()[0]->uuid == uuid);
+  REQUIRE((*targets)->all()[0]->is_open());
+}
+
+TEST_CASE("server.json is of one cluster and one format", "[chunkserver][targets]") {
+  testing::TempDir dir;
+  Server server(dir);
+  REQUIRE(server.Open().ok());
+  const std::string path = server.options.dir;
+  REQUIRE(ReasonOf(LoadOrMakeIdentity(path, "c2", server.fs).status()) == Reason::kWrongCluster);
+  REQUIRE(LoadOrMakeIdentity(path, "", server.fs)->cluster_id == "c1");
+  REQUIRE(!LoadOrMakeIdentity(dir.path() + "/new", "", server.fs).ok());
+  std::ofstream(path + "/server.json") << "{\"format\": 2}";
+  REQUIRE(absl::IsFailedPrecondition(LoadOrMakeIdentity(path, "", server.fs).status()));
+  std::ofstream(path + "/server.json") << "nonsense";
+  REQUIRE(absl::IsDataLoss(LoadOrMakeIdentity(path, "", server.fs).status()));
+}
+
+}  // namespace
+}  // namespace penstock::chunkserver
