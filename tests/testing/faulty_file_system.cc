@@ -207,18 +207,23 @@ absl::StatusOr<DiskSpace> FaultyFileSystem::Space(const std::string&) {
   return DiskSpace{capacity, used < capacity ? capacity - used : 0};
 }
 
-void FaultyFileSystem::PowerCut(std::mt19937_64& random) {
+void FaultyFileSystem::PowerCut(std::mt19937_64& random, std::optional<int> arrives_percent) {
   absl::MutexLock lock(&mu_);
   // Sometimes nothing unsynced arrives, sometimes all, mostly some.
-  const uint64_t arrives_percent =
-      std::array<uint64_t, 4>{0, 100, 50, random() % 101}[random() % 4];
-  names_ = synced_names_;
+  const uint64_t percent = arrives_percent
+                               ? *arrives_percent
+                               : std::array<uint64_t, 4>{0, 100, 50, random() % 101}[random() % 4];
+  if (random() % 100 < percent) {
+    synced_names_ = names_;
+  } else {
+    names_ = synced_names_;
+  }
   for (auto& [path, node] : names_) {
     // The size of a file arrives with any of its sectors.
     Content content = node->synced;
-    if (random() % 2 == 0) content.size = node->current.size;
+    if (random() % 100 < percent) content.size = node->current.size;
     for (uint64_t sector : node->dirty) {
-      if (random() % 100 >= arrives_percent) continue;
+      if (random() % 100 >= percent) continue;
       FaultyFile::CopySector(node->current, content, sector);
       content.size = std::max(content.size, std::min(node->current.size, (sector + 1) * kSector));
     }

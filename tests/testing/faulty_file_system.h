@@ -8,6 +8,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -74,9 +75,9 @@ class FaultyFileSystem : public FileSystem {
   absl::Status SyncDirectory(const std::string& dir) override;
   absl::StatusOr<DiskSpace> Space(const std::string& dir) override;
 
-  // Forgets what was not synced, except for sectors that `random` lets arrive. Files that were open
-  // must not be used any more.
-  void PowerCut(std::mt19937_64& random);
+  // Forgets what was not synced, except for sectors that `random` lets arrive: `arrives_percent` of
+  // them, or a random part. Files that were open must not be used any more.
+  void PowerCut(std::mt19937_64& random, std::optional<int> arrives_percent = std::nullopt);
   // Every sector's bytes are as if the disk had turned them.
   void FlipBit(const std::string& path, uint64_t offset);
 

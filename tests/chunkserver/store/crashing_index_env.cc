@@ -163,7 +163,8 @@ void CrashingIndexFileSystem::DirectorySynced(const std::string& directory) {
   });
 }
 
-void CrashingIndexFileSystem::PowerCut(std::mt19937_64& random) {
+void CrashingIndexFileSystem::PowerCut(std::mt19937_64& random,
+                                       std::optional<int> arrives_percent) {
   absl::MutexLock lock(&mu_);
   for (const auto& [name, file] : files_) {
     if (!std::filesystem::exists(name)) continue;
@@ -173,9 +174,11 @@ void CrashingIndexFileSystem::PowerCut(std::mt19937_64& random) {
     }
     const uint64_t unsynced = file.size - file.synced;
     const uint64_t kept =
-        std::array<uint64_t, 3>{0, unsynced, random() % (unsynced + 1)}[random() % 3];
+        arrives_percent
+            ? unsynced * *arrives_percent / 100
+            : std::array<uint64_t, 3>{0, unsynced, random() % (unsynced + 1)}[random() % 3];
     std::filesystem::resize_file(name, file.synced + kept);
-    if (kept > 0 && random() % 4 == 0) {
+    if (!arrives_percent && kept > 0 && random() % 4 == 0) {
       // Pages arrive out of order: a hole in what was not synced.
       std::fstream bytes(name, std::ios::in | std::ios::out | std::ios::binary);
       bytes.seekp(static_cast<int64_t>(file.synced + random() % kept));

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -37,9 +38,9 @@ class CrashingIndexFileSystem : public rocksdb::FileSystemWrapper {
                                const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* debug) override;
 
-  // Cuts every file back to what was synced and a random part of the rest; removes files whose
-  // names were not synced.
-  void PowerCut(std::mt19937_64& random);
+  // Cuts every file back to what was synced and a part of the rest, random or `arrives_percent`;
+  // removes files whose names were not synced.
+  void PowerCut(std::mt19937_64& random, std::optional<int> arrives_percent = std::nullopt);
 
   CrashSwitch* crash() const { return crash_; }
   void Grew(const std::string& name, uint64_t size);

@@ -77,13 +77,18 @@ struct StoreFixture {
     store.reset();
     crash.Repair();
   }
-  // What was not synced is gone, or partly there.
-  void PowerCut(std::mt19937_64& random) {
+  // What was not synced is gone, or partly there: a random part, or as much as is said.
+  struct Arrives {
+    std::optional<int> slabs_percent;
+    std::optional<int> index_percent;
+  };
+  void PowerCut(std::mt19937_64& random) { PowerCut(random, Arrives()); }
+  void PowerCut(std::mt19937_64& random, Arrives arrives) {
     crash.Crash();
     store.reset();
     crash.Repair();
-    fs.PowerCut(random);
-    index_fs->PowerCut(random);
+    fs.PowerCut(random, arrives.slabs_percent);
+    index_fs->PowerCut(random, arrives.index_percent);
     ++boot;
   }
 
