@@ -30,7 +30,7 @@ class OtherProcess:
                 os._exit(0)
             try:
                 there.send((True, function(*arguments)))
-            except OSError as error:
+            except Exception as error:  # raised again where result() is called
                 there.send((False, error))
 
     def start(self, function, *arguments):
