@@ -1,6 +1,7 @@
 #include "cli/admin_client.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
 
 #include <chrono>
 
@@ -9,6 +10,19 @@
 #include "common/status.h"
 
 namespace penstock::cli {
+namespace {
+
+// gRPC's "failed to connect to all addresses; last error: UNKNOWN: ipv4:1.2.3.4:5: Why": only why.
+std::string ShortReason(absl::string_view message) {
+  constexpr absl::string_view kBefore = "last error: ";
+  if (const size_t at = message.find(kBefore); at != absl::string_view::npos) {
+    message.remove_prefix(at + kBefore.size());
+    absl::ConsumePrefix(&message, "UNKNOWN: ");
+  }
+  return std::string(message);
+}
+
+}  // namespace
 
 absl::StatusOr<AdminClient> AdminClient::Connect(const FoundCluster& cluster) {
   const std::string& dir = cluster.keys_directory;
@@ -33,7 +47,7 @@ absl::Status AdminClient::Explain(const grpc::Status& status, absl::Duration tim
                            "is ",
                            cluster_.directory, "/logs/metaserver.log");
     return absl::UnavailableError(absl::StrCat("the metaserver does not answer at ", where, " (",
-                                               error.message(), "); ", hint));
+                                               ShortReason(error.message()), "); ", hint));
   }
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
     return absl::DeadlineExceededError(

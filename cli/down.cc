@@ -50,18 +50,19 @@ absl::Status Down(const DownOptions& options) {
         absl::StrCat(dir.root, " holds no cluster (no cluster.json in it), so it is not deleted"));
   }
   RETURN_IF_ERROR(file.status());
+  int stopped = 0;
   {
     RETURN_IF_ERROR(MakeDirectories(dir.Below("run")));
     ASSIGN_OR_RETURN(DirectoryLock lock, DirectoryLock::Take(dir));
-    RETURN_IF_ERROR(StopCluster(dir, *file, {.force = options.force}));
+    ASSIGN_OR_RETURN(stopped, StopCluster(dir, *file, {.force = options.force}));
     if (options.wipe) {
       RETURN_IF_ERROR(Wipe(dir));
       ForgetCluster(dir.root);
       return absl::OkStatus();
     }
   }
-  std::printf("the cluster in %s is down; `penstock up %s` starts it again\n", dir.root.c_str(),
-              dir.root.c_str());
+  std::printf("the cluster in %s %s; `penstock up %s` starts it again\n", dir.root.c_str(),
+              stopped > 0 ? "is down" : "was not running", dir.root.c_str());
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "cli/find_cluster.h"
 #include "cli/mount_table.h"
 #include "cli/paths.h"
+#include "cli/reach_metaserver.h"
 #include "cli/verbs.h"
 #include "client/fuse/mount.h"
 #include "common/logging.h"
@@ -27,6 +29,8 @@
 
 namespace penstock::cli {
 namespace {
+
+constexpr absl::Duration kReachPatience = absl::Seconds(10);
 
 // The mount with everything looked up.
 struct Plan {
@@ -68,9 +72,10 @@ absl::Status ResolveSource(const MountCommand& command, Plan& plan) {
     if (key_file.empty()) key_file = dir.Key("cluster.key");
   }
   ASSIGN_OR_RETURN(key_file, FindMountKey(key_file, address));
-  // Loaded here so that a missing or readable-by-all key is told before anything starts.
-  absl::StatusOr<net::ClusterKey> key = net::ClusterKey::Load(key_file);
-  if (!key.ok()) return Annotate(key.status(), absl::StrCat("the cluster key ", key_file));
+  // What is wrong with the key or the address is told before anything starts.
+  ASSIGN_OR_RETURN(const net::ClusterKey key, net::ClusterKey::Load(key_file));
+  RETURN_IF_ERROR(
+      ReachMetaserver(address, key, std::min(command.settings.io_timeout, kReachPatience)));
   plan.options.key_file = key_file;
   plan.options.metaserver = address.ToString();
   plan.options.subdir = source.subdir;
@@ -148,12 +153,17 @@ absl::Status Serve(const Plan& plan, std::function<void()> on_ready) {
   dup2(log_fd >= 0 ? log_fd : null_fd, STDOUT_FILENO);
   dup2(log_fd >= 0 ? log_fd : null_fd, STDERR_FILENO);
   bool ready = false;
-  const absl::Status ended = Serve(plan, [&] {
+  absl::Status ended = Serve(plan, [&] {
     ready = true;
-    if (write(report_fd, "ok", 2) != 2) SPDLOG_WARN("the mounting command has gone");
+    // Nobody would know of the mount if the command was interrupted: end it again.
+    if (write(report_fd, "ok", 2) != 2) kill(getpid(), SIGTERM);
     close(report_fd);
   });
   if (!ready) {
+    if (ErrnoOf(ended) == ENOENT && !plan.options.subdir.empty()) {
+      ended = absl::NotFoundError(
+          absl::StrCat("the file system has no directory ", plan.options.subdir));
+    }
     const std::string text(ended.ok() ? "it ended before the mount was ready" : ended.message());
     if (write(report_fd, text.data(), text.size()) < 0) _exit(kExitFailure);
   } else if (!ended.ok()) {

@@ -76,14 +76,15 @@ std::string EscapePath(absl::string_view path) {
   while (absl::StartsWith(rest, "/")) rest.remove_prefix(1);
   for (char c : rest) {
     if (c == '/') {
-      escaped += '-';
-    } else if (absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.') {
+      escaped += '+';
+    } else if (absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' ||
+               c == '-') {
       escaped += c;
     } else {
       absl::StrAppendFormat(&escaped, "\\x%02x", static_cast<unsigned char>(c));
     }
   }
-  if (escaped.empty()) return "-";
+  if (escaped.empty()) return "+";
   // A file name has 255 bytes; what is longer is told apart by its checksum.
   if (escaped.size() > 200) {
     escaped = absl::StrFormat("%s~%08x", escaped.substr(0, 180), Crc32c(std::string(path)));

@@ -19,7 +19,7 @@ std::string StateDirectory();
 // Where records of running mounts lie: $PENSTOCK_RUNTIME_DIR, else /run/penstock for root,
 // $XDG_RUNTIME_DIR/penstock, or /tmp/penstock-UID.
 std::string RuntimeDirectory();
-// A path as one file name: '/' becomes '-', everything unusual \xNN (as systemd-escape does).
+// A path as one file name: '/' becomes '+', everything unusual \xNN.
 std::string EscapePath(absl::string_view path);
 
 }  // namespace penstock::cli

@@ -57,6 +57,13 @@ ServerSpec Chunkserver(const ClusterDirectory& dir, const ClusterFile& file,
            dir.Pid(entry.name)}};
 }
 
+bool MakeAddress(const std::string& host, uint16_t port, sockaddr_in* address) {
+  *address = {};
+  address->sin_family = AF_INET;
+  address->sin_port = htons(port);
+  return inet_pton(AF_INET, host.c_str(), &address->sin_addr) == 1;
+}
+
 }  // namespace
 
 std::vector<ServerSpec> ServersOf(const ClusterDirectory& dir, const ClusterFile& file) {
@@ -68,20 +75,27 @@ std::vector<ServerSpec> ServersOf(const ClusterDirectory& dir, const ClusterFile
 }
 
 absl::Status CheckPortFree(const std::string& host, uint16_t port) {
+  sockaddr_in address;
+  if (!MakeAddress(host, port, &address)) return absl::OkStatus();
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return PosixError(errno, "socket");
   absl::Cleanup close_it = [&] { close(fd); };
   const int on = 1;  // as the servers do: connections of a server just ended do not matter
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) return absl::OkStatus();
   if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(fd, 1) == 0) {
     return absl::OkStatus();
   }
   return PosixError(
       errno, absl::StrCat("port ", port, " of ", host, " cannot be used: ", strerror(errno)));
+}
+
+bool SomebodyListens(const std::string& host, uint16_t port) {
+  sockaddr_in address;
+  if (!MakeAddress(host, port, &address)) return false;
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  absl::Cleanup close_it = [&] { close(fd); };
+  return connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
 }
 
 absl::StatusOr<DirectoryLock> DirectoryLock::Take(const ClusterDirectory& dir) {

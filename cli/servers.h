@@ -26,6 +26,8 @@ std::vector<ServerSpec> ServersOf(const ClusterDirectory& dir, const ClusterFile
 
 // OK when somebody could listen there now; the error names the port.
 absl::Status CheckPortFree(const std::string& host, uint16_t port);
+// A connection there is accepted.
+bool SomebodyListens(const std::string& host, uint16_t port);
 
 // Keeps two `up` or `down` of one directory apart. Released when destroyed.
 class DirectoryLock {

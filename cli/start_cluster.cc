@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/strip.h>
 #include <absl/time/clock.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
 namespace penstock::cli {
 namespace {
 
-constexpr size_t kLogLinesShown = 15;
+constexpr size_t kLogLinesShown = 6;
 
 absl::Status CheckPorts(const ClusterDirectory& dir, const ClusterFile& file,
                         const std::vector<ServerSpec>& servers) {
@@ -82,6 +83,17 @@ std::string Missing(const std::vector<StartedServer>& servers,
   return "waiting for the replication groups to be formed";
 }
 
+// OK also when it takes long: whether the cluster becomes ready is judged later.
+absl::Status WaitUntilListening(const std::string& host, uint16_t port,
+                                const StartedServer& server) {
+  const absl::Time deadline = absl::Now() + absl::Seconds(5);
+  while (!SomebodyListens(host, port) && absl::Now() < deadline) {
+    RETURN_IF_ERROR(CheckAlive({server}));
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<StartedServer>> StartServers(const ClusterDirectory& dir,
@@ -105,6 +117,10 @@ absl::StatusOr<std::vector<StartedServer>> StartServers(const ClusterDirectory& 
     if (!server.new_one) continue;
     server.since = absl::Now();
     ASSIGN_OR_RETURN(server.process, StartDaemon(server.spec.daemon));
+    // The others look for it at once, and their logs should not begin with a warning.
+    if (server.spec.name == kMetaserverName) {
+      RETURN_IF_ERROR(WaitUntilListening(file.metaserver.host, file.grpc_port, server));
+    }
   }
   return servers;
 }
@@ -116,13 +132,15 @@ absl::Status CheckAlive(const std::vector<StartedServer>& servers) {
     return absl::UnavailableError(absl::StrCat(
         server.spec.name, " has ended", reason.empty() ? "" : absl::StrCat(" with ", reason),
         "; its log ", server.spec.daemon.log_file, " ends:\n",
-        LastLines(server.spec.daemon.log_file, kLogLinesShown)));
+        absl::StripSuffix(LastLines(server.spec.daemon.log_file, kLogLinesShown), "\n")));
   }
   return absl::OkStatus();
 }
 
-absl::Status WaitUntilReady(const ClusterDirectory& dir, const ClusterFile& file,
-                            const std::vector<StartedServer>& servers, const WaitOptions& options) {
+absl::StatusOr<wire::StatusResponse> WaitUntilReady(const ClusterDirectory& dir,
+                                                    const ClusterFile& file,
+                                                    const std::vector<StartedServer>& servers,
+                                                    const WaitOptions& options) {
   FoundCluster found;
   found.directory = dir.root;
   found.metaserver = file.metaserver;
@@ -136,7 +154,7 @@ absl::Status WaitUntilReady(const ClusterDirectory& dir, const ClusterFile& file
     ASSIGN_OR_RETURN(AdminClient admin, AdminClient::Connect(found));
     const auto status = admin.Status(absl::Seconds(2));
     const std::string missing = Missing(servers, status);
-    if (missing.empty()) return absl::OkStatus();
+    if (missing.empty()) return status;
     progress.Show(missing);
     if (options.stop_requested && options.stop_requested()) {
       return absl::CancelledError("stopped before the cluster was ready");

@@ -10,6 +10,7 @@
 
 #include "cli/cluster_file.h"
 #include "cli/servers.h"
+#include "proto/admin.pb.h"
 
 namespace penstock::cli {
 
@@ -29,9 +30,11 @@ struct WaitOptions {
   std::function<bool()> stop_requested;  // may be empty
 };
 // Waits until every chunkserver has registered and the groups are formed. When a server dies, the
-// error shows the end of its log.
-absl::Status WaitUntilReady(const ClusterDirectory& dir, const ClusterFile& file,
-                            const std::vector<StartedServer>& servers, const WaitOptions& options);
+// error shows the end of its log. Returns the cluster's state then; a target may still be away.
+absl::StatusOr<wire::StatusResponse> WaitUntilReady(const ClusterDirectory& dir,
+                                                    const ClusterFile& file,
+                                                    const std::vector<StartedServer>& servers,
+                                                    const WaitOptions& options);
 
 // The error when one of the servers has died, with the last lines of its log.
 absl::Status CheckAlive(const std::vector<StartedServer>& servers);

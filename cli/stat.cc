@@ -118,16 +118,18 @@ void PrintEntry(const std::string& path, const wire::Entry& entry, const Cluster
               static_cast<unsigned long long>(attr.ino()), attr.mode() & 07777, attr.uid(),
               attr.gid(), attr.nlink(), static_cast<unsigned long long>(attr.data_version()));
   if (!S_ISREG(attr.mode())) return;
-  std::printf("%-10s %s (%llu bytes)\n", "size", HumanBytes(attr.size()).c_str(),
-              static_cast<unsigned long long>(attr.size()));
+  std::printf("%-10s %s\n", "size",
+              attr.size() < 1024
+                  ? Counted(attr.size(), "byte").c_str()
+                  : absl::StrCat(HumanBytes(attr.size()), " (", attr.size(), " bytes)").c_str());
   if (entry.is_inline()) {
     std::printf("%-10s inline at the metaserver, no chunks\n", "layout");
     return;
   }
   const FileLayout layout = LayoutOf(entry.layout());
   const StorageClass* storage_class = map.FindClass(layout.storage_class);
-  std::printf("%-10s content %x, seed %08x, chunks of %s, class %s\n", "layout",
-              static_cast<unsigned>(layout.content.value()), layout.seed,
+  std::printf("%-10s content %llx, seed %08x, chunks of %s, class %s\n", "layout",
+              static_cast<unsigned long long>(layout.content.value()), layout.seed,
               HumanBytes(layout.chunk_size_bytes()).c_str(),
               storage_class == nullptr ? "unknown" : storage_class->name.c_str());
   if (entry.other_writers()) {
@@ -216,9 +218,8 @@ absl::StatusOr<Tally> CheckChunks(const wire::StatPathResponse& answer,
   Tally tally;
   const uint64_t count = ChunkCount(answer.entry());
   if (count == 0) return tally;
-  absl::StatusOr<net::ClusterKey> key = net::ClusterKey::Load(key_file);
-  if (!key.ok()) return Annotate(key.status(), absl::StrCat("the cluster key ", key_file));
-  ChunkCheck check(map, LayoutOf(answer.entry().layout()), {*key, map->cluster_id()});
+  ASSIGN_OR_RETURN(const net::ClusterKey key, net::ClusterKey::Load(key_file));
+  ChunkCheck check(map, LayoutOf(answer.entry().layout()), {key, map->cluster_id()});
   const bool verify = !options.no_verify;
   for (uint64_t at = 0; at < count; at += kChunksAtOnce) {
     const auto n = static_cast<uint32_t>(std::min<uint64_t>(kChunksAtOnce, count - at));

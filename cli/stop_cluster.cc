@@ -19,7 +19,8 @@ namespace {
 constexpr absl::Duration kServerGrace = absl::Seconds(20);
 constexpr absl::Duration kBusyGrace = absl::Seconds(5);  // a program that is just ending
 
-absl::Status StopMounts(const ClusterFile& file, const StopOptions& options) {
+absl::StatusOr<int> StopMounts(const ClusterFile& file, const StopOptions& options) {
+  int stopped = 0;
   for (const std::string& mountpoint : MountsOf(file)) {
     UnmountOptions how;
     how.lazy = options.force;
@@ -29,6 +30,7 @@ absl::Status StopMounts(const ClusterFile& file, const StopOptions& options) {
     if (!done.ok() && !options.force) {
       return Annotate(done, "nothing else was stopped (--force goes on anyway)");
     }
+    stopped += done.ok();
     if (done.ok()) {
       std::printf("unmounted %s\n", mountpoint.c_str());
     } else {
@@ -36,10 +38,11 @@ absl::Status StopMounts(const ClusterFile& file, const StopOptions& options) {
     }
     std::fflush(stdout);
   }
-  return absl::OkStatus();
+  return stopped;
 }
 
-absl::Status StopServer(const ServerSpec& spec) {
+// True when it was running.
+absl::StatusOr<bool> StopServer(const ServerSpec& spec) {
   const std::optional<ProcessId> process = RunningProcess(spec.daemon.pid_file);
   if (process.has_value()) {
     ASSIGN_OR_RETURN(const bool killed, StopProcess(*process, kServerGrace));
@@ -54,7 +57,7 @@ absl::Status StopServer(const ServerSpec& spec) {
     std::fflush(stdout);
   }
   unlink(spec.daemon.pid_file.c_str());
-  return absl::OkStatus();
+  return process.has_value();
 }
 
 }  // namespace
@@ -71,14 +74,17 @@ std::vector<std::string> MountsOf(const ClusterFile& file) {
   return mountpoints;
 }
 
-absl::Status StopCluster(const ClusterDirectory& dir, const ClusterFile& file,
-                         const StopOptions& options) {
-  RETURN_IF_ERROR(StopMounts(file, options));
+absl::StatusOr<int> StopCluster(const ClusterDirectory& dir, const ClusterFile& file,
+                                const StopOptions& options) {
+  ASSIGN_OR_RETURN(int stopped, StopMounts(file, options));
   std::vector<ServerSpec> servers = ServersOf(dir, file);
   // The metaserver, which stands first, goes last.
   std::rotate(servers.begin(), servers.begin() + 1, servers.end());
-  for (const ServerSpec& server : servers) RETURN_IF_ERROR(StopServer(server));
-  return absl::OkStatus();
+  for (const ServerSpec& server : servers) {
+    ASSIGN_OR_RETURN(const bool was_running, StopServer(server));
+    stopped += was_running;
+  }
+  return stopped;
 }
 
 }  // namespace penstock::cli

@@ -2,7 +2,7 @@
 // everything written still finds its way.
 #pragma once
 
-#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <string>
 #include <vector>
@@ -14,9 +14,9 @@ namespace penstock::cli {
 struct StopOptions {
   bool force = false;  // detach mounts that are in use
 };
-// Says what it does. OK also when nothing was running.
-absl::Status StopCluster(const ClusterDirectory& dir, const ClusterFile& file,
-                         const StopOptions& options);
+// Says what it does. How many mounts and servers it ended.
+absl::StatusOr<int> StopCluster(const ClusterDirectory& dir, const ClusterFile& file,
+                                const StopOptions& options);
 
 // Mountpoints of this machine that belong to the cluster, also those that `up` did not make; the
 // innermost first.

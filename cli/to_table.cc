@@ -77,12 +77,8 @@ std::string Servers(const wire::StatusResponse& status) {
 }
 
 std::string Summary(const wire::StatusResponse& status) {
-  uint64_t capacity = 0;
-  uint64_t free = 0;
   uint64_t stored = 0;
   for (const wire::TargetInfo& target : status.targets()) {
-    capacity += target.capacity_bytes();
-    free += target.free_bytes();
     stored += target.stored_bytes();
   }
   std::vector<std::string> groups;
@@ -103,8 +99,8 @@ std::string Summary(const wire::StatusResponse& status) {
        absl::StrCat(status.metaserver_address(), ", version ", status.metaserver_version(), ", up ",
                     HumanDuration(absl::Seconds(static_cast<int64_t>(status.uptime_s()))),
                     ", map version ", status.map_version()));
-  line("space", absl::StrCat(HumanBytes(stored), " stored, ", HumanBytes(free), " free of ",
-                             HumanBytes(capacity)));
+  line("space", absl::StrCat(HumanBytes(stored), " stored, ", HumanBytes(status.free_bytes()),
+                             " free of ", HumanBytes(status.capacity_bytes())));
   line("groups", groups.empty() ? "not formed yet: too few targets have registered"
                                 : absl::StrJoin(groups, ", "));
   line("classes", classes.empty() ? "-" : absl::StrJoin(classes, ", "));
@@ -118,7 +114,11 @@ std::string Summary(const wire::StatusResponse& status) {
 
 std::string StatusText(const wire::StatusResponse& status) {
   std::string text = Summary(status);
-  absl::StrAppend(&text, "\n", Servers(status), "\n", TargetRows(status.targets()), "\n");
+  if (status.servers().empty()) {
+    absl::StrAppend(&text, "\nno chunkservers have registered yet\n\n");
+  } else {
+    absl::StrAppend(&text, "\n", Servers(status), "\n", TargetRows(status.targets()), "\n");
+  }
   if (status.clients().empty()) {
     absl::StrAppend(&text, "no clients: `penstock mount ", status.metaserver_address(),
                     " MOUNTPOINT` makes one\n");

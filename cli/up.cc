@@ -16,6 +16,7 @@
 #include "cli/cluster_layout.h"
 #include "cli/find_cluster.h"
 #include "cli/human.h"
+#include "cli/listing.h"
 #include "cli/mount_client.h"
 #include "cli/mount_table.h"
 #include "cli/paths.h"
@@ -145,10 +146,18 @@ absl::Status Serve(const UpOptions& options, const ClusterDirectory& dir, Brough
   if (options.foreground) {
     wait.stop_requested = [] { return StopRequested(absl::ZeroDuration()); };
   }
-  RETURN_IF_ERROR(WaitUntilReady(dir, brought.file, brought.servers, wait));
+  ASSIGN_OR_RETURN(wire::StatusResponse status,
+                   WaitUntilReady(dir, brought.file, brought.servers, wait));
   RETURN_IF_ERROR(AddMountpoint(dir, options.mountpoint, brought.file));
   ASSIGN_OR_RETURN(std::vector<std::string> mounted, MountMissing(dir, brought.file));
   PrintSummary(dir, brought.file, brought.servers, mounted);
+  for (const wire::TargetInfo& target : status.targets()) {
+    if (target.target().state() == wire::TARGET_ONLINE) continue;
+    std::printf("warning: target %u (%s) is %s: %s\n", target.target().target_id(),
+                target.target().path().c_str(), StateName(target.target().state()).c_str(),
+                target.problem().c_str());
+  }
+  std::fflush(stdout);
   return absl::OkStatus();
 }
 
@@ -166,7 +175,7 @@ absl::StatusOr<Brought> Bring(const UpOptions& options, const ClusterDirectory& 
   }
   const absl::Status serving = Serve(options, dir, brought);
   if (serving.ok()) return brought;
-  if (options.foreground) StopCluster(dir, brought.file, {}).IgnoreError();
+  if (options.foreground) StopCluster(dir, brought.file, {}).status().IgnoreError();
   return serving;
 }
 
@@ -178,13 +187,13 @@ absl::Status StayAndStop(const ClusterDirectory& dir, Brought& brought) {
   while (!servers.empty() && !StopRequested(absl::Seconds(1))) {
     const absl::Status alive = CheckAlive(servers);
     if (alive.ok() || !dir.HasCluster()) continue;
-    std::fprintf(stderr, "penstock: %s  `penstock up %s` starts it again\n",
+    std::fprintf(stderr, "penstock: %s\n  `penstock up %s` starts it again\n",
                  std::string(alive.message()).c_str(), dir.root.c_str());
     std::erase_if(servers, [](const StartedServer& s) { return !IsRunning(s.process); });
   }
   if (servers.empty()) return absl::OkStatus();  // `penstock down`, from elsewhere
   ASSIGN_OR_RETURN(DirectoryLock lock, DirectoryLock::Take(dir));
-  return StopCluster(dir, brought.file, {});
+  return StopCluster(dir, brought.file, {}).status();
 }
 
 absl::Status Up(const UpOptions& options) {

@@ -53,9 +53,9 @@ TEST_CASE("a mount's record is read as it was written, and removed", "[cli][moun
 }
 
 TEST_CASE("different mountpoints get different record names", "[cli][mount_table]") {
-  REQUIRE(EscapePath("/mnt/a") == "mnt-a");
-  REQUIRE(EscapePath("/mnt-a") == "mnt\\x2da");
-  REQUIRE(EscapePath("/") == "-");
+  REQUIRE(EscapePath("/mnt/a") == "mnt+a");
+  REQUIRE(EscapePath("/mnt+a") == "mnt\\x2ba");
+  REQUIRE(EscapePath("/") == "+");
   const std::string long_one = "/" + std::string(300, 'a');
   REQUIRE(EscapePath(long_one + "1").size() < 250);
   REQUIRE(EscapePath(long_one + "1") != EscapePath(long_one + "2"));
