@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 import time
 
@@ -158,8 +157,17 @@ def _is_free(port):
 
 
 def end_with_parent():
-    """SIGTERM to this process when the one that started it dies (PR_SET_PDEATHSIG)."""
+    """Ends this run, cleaned up, on a signal and when the process that started it dies.
+
+    Not by an exception: unittest would take that for the failure of one test and go on.
+    """
     import ctypes
-    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
-    signal.signal(signal.SIGHUP, lambda number, frame: sys.exit(129))
+    run = os.getpid()
+
+    def end(number, frame):
+        if os.getpid() == run:  # a forked child has inherited the handler, not the duty
+            clean(_root)
+        os._exit(128 + number)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, end)
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
