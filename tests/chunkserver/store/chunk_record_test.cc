@@ -1,6 +1,6 @@
 #include "chunkserver/store/chunk_record.h"
 
-#include <absl/strings/escaping.h>
+#include <absl/strings/str_format.h>
 
 #include <catch2/catch.hpp>
 
