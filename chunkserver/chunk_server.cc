@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "chunkserver/chain/pending_settler.h"
 #include "chunkserver/chain/write_chain.h"
@@ -94,6 +95,7 @@ struct ChunkServer::Parts {
   Clock* clock = nullptr;
   int lock_fd = -1;
   bool stopped = false;
+  std::optional<net::ClusterKey> key;
   ServerIdentity identity;
   MapHolder map;
   net::TcpTransport transport;
@@ -111,10 +113,21 @@ struct ChunkServer::Parts {
   std::unique_ptr<MapWatch> watch;
   std::unique_ptr<MetaserverLink> link;
 
+  // What the settings name is there, before a disk is touched.
+  absl::Status Prepare();
   absl::Status OpenTargets(const std::string& boot_id);
   absl::Status Listen();
   absl::Status Join(const std::string& boot_id);
 };
+
+absl::Status ChunkServer::Parts::Prepare() {
+  RETURN_IF_ERROR(CheckOptions(options));
+  ASSIGN_OR_RETURN(key, net::ClusterKey::Load(options.key_file));
+  const net::TlsFiles files{options.tls_ca, options.tls_cert, options.tls_key};
+  ASSIGN_OR_RETURN(auto channel, net::MakeChannel(options.metaserver, files));
+  stub = wire::Cluster::NewStub(channel);
+  return absl::OkStatus();
+}
 
 absl::Status ChunkServer::Parts::OpenTargets(const std::string& boot_id) {
   ASSIGN_OR_RETURN(identity, LoadOrMakeIdentity(options.dir, options.cluster_id, fs));
@@ -124,8 +137,7 @@ absl::Status ChunkServer::Parts::OpenTargets(const std::string& boot_id) {
 }
 
 absl::Status ChunkServer::Parts::Listen() {
-  ASSIGN_OR_RETURN(net::ClusterKey key, net::ClusterKey::Load(options.key_file));
-  const net::PeerCredentials credentials{key, identity.cluster_id};
+  const net::PeerCredentials credentials{*key, identity.cluster_id};
   // One more than the workers of a hop: the settler.
   peers = std::make_unique<PeerClients>(&transport, credentials, options.write_threads + 1);
   chain = std::make_unique<WriteChain>(&map, peers.get(), &locks);
@@ -142,13 +154,10 @@ absl::Status ChunkServer::Parts::Listen() {
   service->Install(server.get());
   service->Start();
   settler->Start();
-  return Annotate(server->Start(), absl::StrCat("listen on ", options.listen, ":", options.port));
+  return server->Start();
 }
 
 absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
-  const net::TlsFiles files{options.tls_ca, options.tls_cert, options.tls_key};
-  ASSIGN_OR_RETURN(auto channel, net::MakeChannel(options.metaserver, files));
-  stub = wire::Cluster::NewStub(channel);
   health = std::make_unique<HealthSampler>(targets.get());
   health->Start();
   orders =
@@ -186,13 +195,13 @@ absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
 
 absl::StatusOr<std::unique_ptr<ChunkServer>> ChunkServer::Start(ChunkserverOptions options,
                                                                 FileSystem* fs, Clock* clock) {
-  RETURN_IF_ERROR(CheckOptions(options));
   auto parts = std::make_unique<Parts>();
   parts->options = std::move(options);
   parts->fs = fs;
   parts->clock = clock;
   auto server = std::unique_ptr<ChunkServer>(new ChunkServer(std::move(parts)));
   const std::string boot_id = MachineBootId();
+  RETURN_IF_ERROR(server->parts_->Prepare());
   RETURN_IF_ERROR(server->parts_->OpenTargets(boot_id));
   RETURN_IF_ERROR(server->parts_->Listen());
   RETURN_IF_ERROR(server->parts_->Join(boot_id));

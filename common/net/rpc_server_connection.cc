@@ -159,6 +159,12 @@ bool ServerConnection::TakeHead() {
     return false;
   }
   if (header.payload_bytes == 0) return Dispatch();
+  // What a chunkserver forwards never waits for memory: clients' writes may hold all of it while
+  // they wait, over other servers, for just this one. Its senders' write threads bound it.
+  if (role() == wire::ROLE_CHUNKSERVER) {
+    OnMemory();
+    return stage_ == Stage::kPayload;
+  }
   const bool fits = state_->budget.Reserve(
       header.payload_bytes, [self = shared_from_this(), bytes = header.payload_bytes] {
         // The grant is tied to the task: when the reactor has ended and drops it, the bytes return.
@@ -183,7 +189,7 @@ bool ServerConnection::TakeHead() {
 void ServerConnection::OnMemory() {
   const bool waited = stage_ == Stage::kAwaitMemory;
   stage_ = Stage::kPayload;
-  payload_ = PayloadBuffer::Allocate(reserved_);
+  payload_ = PayloadBuffer::Allocate(link_->header().payload_bytes);
   incoming_.into.clear();
   incoming_.received_bytes = 0;
   incoming_.into.push_back({payload_.data(), payload_.size()});
