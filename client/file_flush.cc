@@ -86,12 +86,16 @@ absl::Status FileWriter::FlushHeld(const InodePtr& inode, FlushMode mode, const 
   return status;
 }
 
-absl::Status FileWriter::PublishInline(const InodePtr& inode, const Snapshot& now, FlushMode mode,
+absl::Status FileWriter::PublishInline(const InodePtr& inode, Snapshot now, FlushMode mode,
                                        const OpContext& op) {
   wire::PublishRequest request;
   uint64_t held = 0;
   {
     absl::MutexLock lock(&inode->mu);
+    if (!inode->reads_inline() || inode->size() > kInlineLimitBytes) {
+      return WithReason(absl::AbortedError("the file grew meanwhile"), Reason::kInlineDropped);
+    }
+    now.writes = inode->writes;
     request.set_ino(inode->ino.value());
     request.set_set_inline(true);
     request.set_inline_data(inode->InlineContent());

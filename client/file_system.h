@@ -32,6 +32,7 @@ struct FileHandle {
   bool write = false;
   bool keep_cache = false;  // the kernel's pages are still right
   uint64_t seen_error = 0;  // errors up to this number were reported here
+  mutable WriterThreads writers;
 };
 
 struct OpenFlags {

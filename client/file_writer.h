@@ -102,7 +102,7 @@ class FileWriter {
   void GiveBusy(Inode& inode);
   Snapshot Look(const Inode& inode) const;
   absl::Status FlushHeld(const InodePtr& inode, FlushMode mode, const OpContext& op);
-  absl::Status PublishInline(const InodePtr& inode, const Snapshot& now, FlushMode mode,
+  absl::Status PublishInline(const InodePtr& inode, Snapshot now, FlushMode mode,
                              const OpContext& op);
   absl::Status PublishChunks(const InodePtr& inode, Snapshot now, FlushMode mode,
                              const OpContext& op);

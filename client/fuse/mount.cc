@@ -23,7 +23,10 @@
 namespace penstock::client {
 namespace {
 
+constexpr absl::Duration kOpenTimeout =
+    absl::Seconds(10);  // of the first call, and of each later one
 constexpr absl::Duration kOpenFilesGrace = absl::Seconds(3);  // after SIGTERM
+constexpr absl::Duration kInterruptGrace = absl::Seconds(2);  // of signals that are not fatal
 constexpr absl::Duration kSignalPoll = absl::Milliseconds(200);
 
 absl::StatusOr<wire::Address> ParseAddress(const std::string& text) {
@@ -137,7 +140,7 @@ MountedClient::MountedClient(const MountOptions& options, wire::Address metaserv
       session_(heartbeats_.get(), &holds_,
                {.subdir = options.subdir,
                 .mountpoint = options.mountpoint,
-                .open_timeout = options.io_timeout}),
+                .open_timeout = std::min(options.io_timeout, kOpenTimeout)}),
       map_watcher_(map_polls_.get(), &maps_),
       meta_(operations_.get(), &session_, {.io_timeout = options.io_timeout}),
       chunk_servers_(&transport_, &maps_, rpc_),
@@ -167,13 +170,15 @@ void MountedClient::AddTransports(wire::SessionHeartbeatRequest* report) const {
 absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
   RETURN_IF_ERROR(
       Annotate(session_.Open(OpContext{}), absl::StrCat("metaserver ", options_.metaserver)));
-  MountContext context{&fs_, InodeNumber(session_.root().attr().ino()), options_};
+  InterruptGrace interrupts(kInterruptGrace);
+  MountContext context{&fs_, &interrupts, InodeNumber(session_.root().attr().ino()), options_};
   KernelSession kernel(&context);
   absl::Status status = kernel.Mount();
   if (status.ok()) {
     session_.Start();
     map_watcher_.Start();
     writer_.Start();
+    interrupts.Start();
     std::thread signals([&] {
       pthread_setname_np(pthread_self(), "signals");
       WaitForSignal(&kernel);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "client/file_system.h"
+#include "client/fuse/interrupt_grace.h"
 #include "client/fuse/libfuse.h"
 #include "client/fuse/mount.h"
 
@@ -9,6 +10,7 @@ namespace penstock::client {
 
 struct MountContext {
   FileSystem* fs = nullptr;
+  InterruptGrace* interrupts = nullptr;
   InodeNumber root;  // of the mounted directory: the kernel's FUSE_ROOT_ID
   MountOptions options;
 

@@ -83,8 +83,10 @@ void Read(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info*
 void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offset,
            fuse_file_info* fi) {
   Request request(req);
+  OpContext op = request.op();
+  if (fi->writepage) op.thread = 0;  // a page of a shared mapping: the kernel's thread writes it
   absl::Status status =
-      request.fs().Write(HandleOf(fi), static_cast<uint64_t>(offset), {data, size}, request.op());
+      request.fs().Write(HandleOf(fi), static_cast<uint64_t>(offset), {data, size}, op);
   if (!status.ok()) return request.Reply(status);
   fuse_reply_write(request.Finish(), size);
 }

@@ -16,8 +16,6 @@ net::Interrupt* ThreadInterrupt() {
   return interrupt.get();
 }
 
-void OnInterrupt(fuse_req_t, void* interrupt) { static_cast<net::Interrupt*>(interrupt)->Fire(); }
-
 }  // namespace
 
 Request::Request(fuse_req_t req)
@@ -26,9 +24,16 @@ Request::Request(fuse_req_t req)
   op_.credentials.set_uid(caller->uid);
   op_.credentials.set_gid(caller->gid);
   op_.thread = static_cast<uint64_t>(caller->pid);
-  net::Interrupt* interrupt = ThreadInterrupt();
-  op_.interrupt = interrupt;
-  fuse_req_interrupt_func(req, OnInterrupt, interrupt);
+  interrupt_ = ThreadInterrupt();
+  op_.interrupt = interrupt_;
+  fuse_req_interrupt_func(req, OnInterrupt, this);
+}
+
+// On another thread, or within fuse_req_interrupt_func when it came before.
+void Request::OnInterrupt(fuse_req_t, void* self) {
+  Request* request = static_cast<Request*>(self);
+  request->interrupted_ = true;
+  request->mount_->interrupts->Interrupted(request->op_.thread, request->interrupt_);
 }
 
 Request::~Request() {
@@ -52,6 +57,7 @@ fuse_req_t Request::Finish() {
   finished_ = true;
   // After this libfuse calls OnInterrupt no more for it, so the thread may use the interrupt again.
   fuse_req_interrupt_func(req_, nullptr, nullptr);
+  if (interrupted_) mount_->interrupts->Forget(interrupt_);
   return req_;
 }
 

@@ -35,8 +35,12 @@ class Request {
  private:
   fuse_req_t req_;
   const MountContext* mount_;
+  static void OnInterrupt(fuse_req_t req, void* self);
+
   OpContext op_;
+  net::Interrupt* interrupt_;  // op_.interrupt; the thread's
   bool finished_ = false;
+  bool interrupted_ = false;  // written before Finish() returns, under libfuse's lock
 };
 
 }  // namespace penstock::client

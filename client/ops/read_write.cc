@@ -14,6 +14,7 @@ absl::StatusOr<size_t> FileSystem::Read(const FileHandle& handle, uint64_t offse
 absl::Status FileSystem::Write(const FileHandle& handle, uint64_t offset, std::string_view data,
                                const OpContext& op) {
   if (!handle.write) return PosixError(EBADF, "not open for writing");
+  handle.writers.Add(op.thread);
   return writer_->Write(handle.inode, offset, data, op);
 }
 

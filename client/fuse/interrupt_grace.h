@@ -1,0 +1,44 @@
+// InterruptGrace decides when a FUSE_INTERRUPT ends a request's waits. The kernel sends one for any
+// signal, but a program whose timer ticks must not see EINTR from a file, as on a local disk. So a
+// fatal signal ends the waits at once, another one only after the grace: then a server is away, and
+// being able to stop the program matters more. Thread-safe.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/btree_map.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <thread>
+
+#include "common/net/rpc_client.h"
+
+namespace penstock::client {
+
+class InterruptGrace {
+ public:
+  explicit InterruptGrace(absl::Duration grace) : grace_(grace) {}
+  ~InterruptGrace() { Stop(); }
+  void Start();
+  void Stop();
+
+  // The request of `thread` was interrupted: fires `interrupt` now or after the grace.
+  void Interrupted(uint64_t thread, net::Interrupt* interrupt);
+  // The request is over: `interrupt` will not be fired any more.
+  void Forget(net::Interrupt* interrupt);
+
+ private:
+  void Run();
+
+  const absl::Duration grace_;
+  std::thread thread_;
+  absl::Mutex mu_;
+  absl::btree_map<net::Interrupt*, absl::Time> waiting_ ABSL_GUARDED_BY(mu_);
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+// A signal that ends the thread's process is on its way to it.
+bool FatalSignalPending(uint64_t thread);
+
+}  // namespace penstock::client
