@@ -51,6 +51,7 @@ void UnblockAllSignals() {
 // After fork: only async-signal-safe calls, since other threads may have held locks.
 [[noreturn]] void ExecDetached(char* const* argv, int log_fd, int error_fd) {
   setsid();
+  if (chdir("/") != 0) _exit(126);  // a server must not keep the mount busy it was started from
   UnblockAllSignals();
   const int null_fd = open("/dev/null", O_RDWR);
   dup2(null_fd, 0);

@@ -126,6 +126,8 @@ Json ToJson(const wire::StatusResponse& status) {
             {"contents_to_delete", status.contents_to_delete()}}},
           {"storage_classes", std::move(classes)},
           {"groups", std::move(groups)},
+          {"capacity_bytes", status.capacity_bytes()},
+          {"free_bytes", status.free_bytes()},
           {"servers", ToJsonList(status.servers())},
           {"targets", ToJsonList(status.targets())},
           {"clients", ToJsonList(status.clients())},

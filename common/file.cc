@@ -163,8 +163,11 @@ class RealFileSystem : public FileSystem {
   absl::StatusOr<DiskSpace> Space(const std::string& dir) override {
     struct statvfs st {};
     if (::statvfs(dir.c_str(), &st) != 0) return Failed("statvfs", dir);
+    struct stat identity {};
+    if (::stat(dir.c_str(), &identity) != 0) return Failed("stat", dir);
     return DiskSpace{.capacity_bytes = uint64_t{st.f_blocks} * st.f_frsize,
-                     .free_bytes = uint64_t{st.f_bavail} * st.f_frsize};
+                     .free_bytes = uint64_t{st.f_bavail} * st.f_frsize,
+                     .device = identity.st_dev};
   }
 };
 

@@ -40,6 +40,7 @@ struct OpenMode {
 struct DiskSpace {
   uint64_t capacity_bytes = 0;
   uint64_t free_bytes = 0;  // to an unprivileged writer
+  uint64_t device = 0;      // st_dev: equal for directories of one file system
 };
 
 class FileSystem {

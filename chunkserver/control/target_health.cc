@@ -3,6 +3,8 @@
 #include <absl/strings/str_cat.h>
 #include <pthread.h>
 
+#include "common/program.h"
+
 namespace penstock::chunkserver {
 
 wire::TargetHealth HealthOf(const Target& target) {
@@ -23,6 +25,8 @@ wire::TargetHealth HealthOf(const Target& target) {
     health.set_free_bytes(space->free_bytes);
     health.set_stored_bytes(space->stored_bytes);
     health.set_chunks(space->chunks);
+    static const std::string boot_id = MachineBootId();
+    health.set_disk_id(absl::StrCat(boot_id, "/", space->device));
     if (space->free_bytes == 0) health.set_problem("the disk is full up to its reserve");
   } else {
     health.set_state(wire::TARGET_FAILED);

@@ -122,6 +122,7 @@ absl::StatusOr<SpaceUsage> SlabChunkStore::Space() {
   const IntervalJournal::Totals totals = journal_->totals();
   SpaceUsage usage;
   usage.capacity_bytes = disk.capacity_bytes;
+  usage.device = disk.device;
   if (disk.free_bytes > options_.reserve_bytes) {
     usage.free_bytes = disk.free_bytes - options_.reserve_bytes + slots_.reusable_bytes();
   }

@@ -152,6 +152,36 @@ std::string GroupState(const Membership& group, const Inventory& inventory, uint
   return good >= replication && good == group.members.size() ? "healthy" : "degraded";
 }
 
+namespace {
+
+struct Disk {
+  uint64_t capacity_bytes = 0;
+  uint64_t free_bytes = 0;
+};
+
+// Targets that share a disk report the same space: it counts once. Of an offline server only the
+// capacity is known.
+Disk SumOfDisks(const ViewSources& sources, bool only_placed) {
+  std::map<std::string, Disk> disks;
+  for (const auto& [id, target] : sources.inventory.targets) {
+    if (only_placed && !sources.places.empty() && !sources.places.contains(id)) continue;
+    const std::string& disk_id = target.health.disk_id();
+    Disk& disk = disks[disk_id.empty() ? absl::StrCat("target ", id.value()) : disk_id];
+    disk.capacity_bytes = std::max(disk.capacity_bytes, target.capacity_bytes());
+    if (Online(sources.inventory, id)) {
+      disk.free_bytes = std::max(disk.free_bytes, target.health.free_bytes());
+    }
+  }
+  Disk sum;
+  for (const auto& [id, disk] : disks) {
+    sum.capacity_bytes += disk.capacity_bytes;
+    sum.free_bytes += disk.free_bytes;
+  }
+  return sum;
+}
+
+}  // namespace
+
 ClusterView MakeClusterView(const ViewSources& sources) {
   ClusterView view;
   AddServers(sources, view);
@@ -161,19 +191,18 @@ ClusterView MakeClusterView(const ViewSources& sources) {
   }
   if (!sources.formation_problem.empty()) view.problems.push_back(sources.formation_problem);
   AddGroups(sources, view);
+  const Disk sum = SumOfDisks(sources, /*only_placed=*/false);
+  view.capacity_bytes = sum.capacity_bytes;
+  view.free_bytes = sum.free_bytes;
   return view;
 }
 
 ClusterSpace MakeClusterSpace(const ViewSources& sources) {
   ClusterSpace space;
-  for (const auto& [id, target] : sources.inventory.targets) {
-    if (!sources.places.empty() && !sources.places.contains(id)) continue;
-    space.total_bytes += target.capacity_bytes();
-    if (Online(sources.inventory, id)) space.free_bytes += target.health.free_bytes();
-  }
+  const Disk sum = SumOfDisks(sources, /*only_placed=*/true);
   const uint64_t copies = std::max<uint32_t>(1, sources.options.replication);
-  space.total_bytes /= copies;
-  space.free_bytes = std::min(space.free_bytes / copies, space.total_bytes);
+  space.total_bytes = sum.capacity_bytes / copies;
+  space.free_bytes = std::min(sum.free_bytes / copies, space.total_bytes);
   space.available_bytes = space.free_bytes;
   return space;
 }

@@ -29,6 +29,8 @@ struct ClusterView {
   std::vector<wire::GroupInfo> groups;
   std::vector<wire::GroupsByState> groups_by_state;
   std::vector<std::string> problems;
+  uint64_t capacity_bytes = 0;  // of all disks, each once
+  uint64_t free_bytes = 0;
 };
 
 struct ViewSources {

@@ -67,6 +67,8 @@ grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusReques
   Copy(clients, response->mutable_clients());
   Copy(view.classes, response->mutable_classes());
   Copy(view.problems, response->mutable_problems());
+  response->set_capacity_bytes(view.capacity_bytes);
+  response->set_free_bytes(view.free_bytes);
   auto counters = sources_.names->Counters(kRootDataset);
   if (!counters.ok()) return net::ToGrpc(counters.status());
   response->set_inodes(static_cast<uint64_t>(std::max<int64_t>(0, counters->inodes)));

@@ -204,7 +204,7 @@ absl::Status FaultyFileSystem::SyncDirectory(const std::string& dir) {
 absl::StatusOr<DiskSpace> FaultyFileSystem::Space(const std::string&) {
   const uint64_t capacity = capacity_ != 0 ? capacity_.load() : uint64_t{1} << 50;
   const uint64_t used = used_bytes();
-  return DiskSpace{capacity, used < capacity ? capacity - used : 0};
+  return DiskSpace{capacity, used < capacity ? capacity - used : 0, 1};
 }
 
 void FaultyFileSystem::PowerCut(std::mt19937_64& random, std::optional<int> arrives_percent) {

@@ -194,3 +194,22 @@ TEST_CASE("orders reach every server with targets of the class", "[metaserver][c
   }
   REQUIRE(done);
 }
+
+TEST_CASE("a disk that several targets share counts once", "[metaserver][cluster]") {
+  ClusterFixture fixture({.replication = 2});
+  for (int s = 1; s <= 2; ++s) fixture.Register(ChunkserverRequest(s));
+  for (uint32_t s = 1; s <= 2; ++s) {
+    wire::HeartbeatRequest beat;
+    beat.set_server_id(s);
+    beat.set_instance(absl::StrCat("instance-", s));
+    wire::TargetHealth* health = beat.add_targets();
+    health->set_target_id(s);
+    health->set_state(wire::TARGET_ONLINE);
+    health->set_capacity_bytes(100 * kGiB);
+    health->set_free_bytes(60 * kGiB);
+    health->set_disk_id("boot/1");
+    fixture.state->Heartbeat(beat);
+  }
+  REQUIRE(fixture.state->Space().total_bytes == 50 * kGiB);
+  REQUIRE(fixture.state->Space().available_bytes == 30 * kGiB);
+}
