@@ -35,7 +35,7 @@ size_t FileReader::ReadLocal(const Inode& inode, uint64_t offset, absl::Span<cha
     if (it != inode.chunks.end()) {
       absl::Span<char> part = into.subspan(piece.at, piece.length);
       it->second.bytes.Fill(piece.offset, part, &ranges);  // the newest first
-      it->second.sending.Fill(piece.offset, part, &ranges);
+      if (!it->second.abandoned) it->second.sending.Fill(piece.offset, part, &ranges);
     }
     // While chunk 0 is still inline, chunks above it may be on the servers already.
     if (inode.reads_inline() && piece.index == 0) continue;
@@ -112,6 +112,7 @@ absl::StatusOr<uint64_t> FileReader::Seek(const std::shared_ptr<Inode>& inode, u
         auto it = inode->chunks.find(first + i);
         if (it != inode->chunks.end()) {
           for (const DirtyBytes* bytes : {&it->second.bytes, &it->second.sending}) {
+            if (bytes == &it->second.sending && it->second.abandoned) continue;
             for (Range range : bytes->ranges()) data_end = std::max(data_end, start + range.end);
           }
         }

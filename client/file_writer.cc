@@ -151,11 +151,16 @@ bool FileWriter::TakeForSending(Inode& inode, uint32_t index, FileLayout* layout
   DirtyChunk& chunk = it->second;
   chunk.wanted = false;
   if (chunk.bytes.empty() || inode.failed_from != UINT64_MAX) {
+    if (!chunk.bytes.empty()) {
+      const uint64_t start = index * inode.layout().chunk_size_bytes();
+      inode.failed_from = std::min(inode.failed_from, start + chunk.bytes.ranges().front().begin);
+    }
     memory_.Release(chunk.bytes.bytes());
     inode.chunks.erase(it);
     return false;
   }
   chunk.in_flight = true;
+  chunk.abandoned = false;
   chunk.sending = std::move(chunk.bytes);
   chunk.first_sending = chunk.first_write;
   *layout = inode.layout();
@@ -189,8 +194,8 @@ absl::Status FileWriter::SendChunk(const InodePtr& inode, uint32_t index, const 
       absl::MutexLock lock(&inode->mu);
       DirtyChunk& chunk = inode->chunks[index];
       chunk.in_flight = false;
-      const bool same_content = layout.content == inode->layout().content;
-      if (ErrnoOf(status) == EINTR) {
+      const bool same_content = !chunk.abandoned;
+      if (ErrnoOf(status) == EINTR && same_content) {
         const uint64_t held = chunk.sending.bytes() + chunk.bytes.bytes();
         for (Range range : chunk.bytes.ranges()) {
           chunk.sending.Write(range.begin, chunk.bytes.Data(range));
@@ -208,7 +213,8 @@ absl::Status FileWriter::SendChunk(const InodePtr& inode, uint32_t index, const 
             std::min(inode->failed_from, index * layout.chunk_size_bytes() + failed_at);
         inode->SetError(status);
       }
-      again = chunk.wanted && ErrnoOf(status) != EINTR;
+      if (ErrnoOf(status) == EINTR) chunk.wanted = false;  // nobody sends it now
+      again = chunk.wanted;
       if (!again && chunk.bytes.empty()) inode->chunks.erase(index);
       memory_.Release(done_bytes);
     }

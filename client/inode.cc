@@ -27,6 +27,7 @@ bool Inode::Absorb(const wire::Entry& fresh) {
   accept_any = false;
   if (new_content) {
     // What was acknowledged went to the old content; what is still here goes to the new one.
+    for (auto& [index, chunk] : chunks) chunk.abandoned = chunk.in_flight;
     unsynced.clear();
     materialised = false;
     channel = 0;

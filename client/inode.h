@@ -29,7 +29,8 @@ struct DirtyChunk {
   uint64_t first_write = 0;    // number of the oldest write in `bytes`
   uint64_t first_sending = 0;  // and in `sending`
   bool in_flight = false;
-  bool wanted = false;  // queued, or to be sent again after what is in flight
+  bool abandoned = false;  // `sending` goes to a content that the file no longer has
+  bool wanted = false;     // queued, or to be sent again after what is in flight
 };
 
 class Inode {

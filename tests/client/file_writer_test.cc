@@ -247,6 +247,28 @@ TEST_CASE("truncation to nothing gives a new content that old writes cannot reac
   REQUIRE(f.Read(0, 5000) == std::string(5000, 'n'));
 }
 
+TEST_CASE("bytes on their way to a content that was truncated away are not seen again",
+          "[client][file_writer]") {
+  Fixture f;
+  REQUIRE(f.Write(0, std::string(2 * kChunk, 'd')).ok());
+  REQUIRE(f.Flush().ok());
+  f.chunks.SetOpen(false);
+  REQUIRE(f.Write(0, std::string(kChunk, 'o')).ok());  // whole: it is sent at once
+  auto in_flight = [&] {
+    absl::MutexLock lock(&f.inode->mu);
+    return f.inode->chunks.begin()->second.in_flight;
+  };
+  while (!in_flight()) absl::SleepFor(absl::Milliseconds(1));
+  REQUIRE(f.SetSize(0).ok());
+  REQUIRE(f.Write(kChunk / 2, "new").ok());
+  REQUIRE(f.size() == kChunk / 2 + 3);
+  f.chunks.SetOpen(true);
+  const std::string expected = std::string(kChunk / 2, '\0') + "new";
+  REQUIRE(f.Read(0, kChunk) == expected);
+  REQUIRE(f.Flush().ok());
+  REQUIRE(f.Read(0, kChunk) == expected);
+}
+
 TEST_CASE("an inline file grown by truncation moves to chunk 0", "[client][file_writer]") {
   Fixture f;
   REQUIRE(f.Write(0, "head").ok());
