@@ -135,6 +135,17 @@ absl::Status SessionTable::CloseSession(SessionId id) {
   return absl::OkStatus();
 }
 
+void SessionTable::EndIfStale(SessionId id) {
+  absl::MutexLock lock(&mu_);
+  Session* session = Find(id);
+  if (session == nullptr) return;
+  const absl::Duration silent = clock_->SinceBoot() - session->last_heartbeat;
+  if (silent < options_.timeout) return;
+  session->ended = true;
+  SPDLOG_WARN("stale session ended, others wait for it session={} host={} silent_s={}", id.value(),
+              Quoted(session->record.hostname), absl::ToInt64Seconds(silent));
+}
+
 std::vector<SessionInfo> SessionTable::List() const {
   std::vector<SessionInfo> list;
   const absl::Duration now = clock_->SinceBoot();

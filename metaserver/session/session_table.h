@@ -63,6 +63,9 @@ class SessionTable {
   absl::Status Check(SessionId session) const;
   // The session takes no part any more; Reap() fences and removes it.
   absl::Status CloseSession(SessionId session);
+  // Somebody needs what this session holds: ends it, as if closed, when it is stale. One that is
+  // merely slow and comes back finds itself fenced.
+  void EndIfStale(SessionId session);
   std::vector<SessionInfo> List() const;
 
   // One try of a mutation. Begin says what to do with it: run it (nullopt), or answer with the

@@ -10,6 +10,7 @@ import threading
 import time
 
 import harness
+import scratch
 from cluster_under_test import wait_for
 from harness import describe_tree, first_difference, read_file, write_file
 from other_process import OtherProcess
@@ -171,6 +172,42 @@ class DeathWhileWorkingTest(harness.ClusterTest):
 
     def test_no_acknowledged_file_is_lost_when_all_chunkservers_die(self):
         self.run_writer_and_kill("chunkserver", 3)
+
+
+class DeathOfTheClientTest(harness.ClusterTest):
+    TRUNCATER = ("import os,sys\nsize=os.stat(sys.argv[1]).st_size\n"
+                 "while True:\n"
+                 "  for cut in (size//2+3,5<<20|77,size): os.truncate(sys.argv[1],cut)\n")
+
+    def kill_mount(self, mountpoint):
+        for pid, argv in scratch.processes_naming(mountpoint):
+            if os.path.basename(argv[0]) == "penstock":
+                os.kill(pid, signal.SIGKILL)
+        scratch.unmount(mountpoint)
+        self.cluster.extra_mounts.remove(mountpoint)
+
+    def test_a_file_whose_truncating_client_died_is_whole_and_can_be_written(self):
+        data = bytes(range(256)) * (9 * 4096)
+        kept = (5 << 20) | 77
+        for turn in range(3):
+            mountpoint = self.cluster.mount_again(f"doomed{turn}")
+            path = os.path.join(mountpoint, os.path.relpath(self.path(f"f{turn}"), self.base))
+            wait_for(lambda: os.path.isdir(os.path.dirname(path)), 5, "the directory")
+            write_file(path, data)
+            worker = subprocess.Popen([sys.executable, "-c", self.TRUNCATER, path],
+                                      stderr=subprocess.DEVNULL)
+            time.sleep(0.5 + 0.1 * turn)
+            self.kill_mount(mountpoint)
+            worker.wait()
+            found = read_file(self.path(f"f{turn}"))
+            same = min(len(found), len(data) // 2 + 3, kept)
+            self.assertIn(len(found), (len(data), len(data) // 2 + 3, kept))
+            self.assertEqual(found[:same], data[:same])
+            rest = found[same:] if found != data else b""  # killed before the first cut
+            self.assertEqual(rest.count(0), len(rest), "cut bytes came back")
+            with open(self.path(f"f{turn}"), "r+b") as file:
+                file.write(b"mine")
+            self.assertEqual(read_file(self.path(f"f{turn}"))[:8], b"mine" + data[4:8])
 
 
 class StoppedChunkserverTest(harness.ClusterTest):

@@ -184,4 +184,37 @@ TEST_CASE("the truncation of a dead client is finished by the chunkservers",
   REQUIRE(r.reclaimer->counters().truncations_finished == 1);
 }
 
+TEST_CASE("a stale session is ended when somebody waits for its truncation",
+          "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  REQUIRE(r.fs.PublishChunks("/f", 100 << 20).ok());
+  REQUIRE(r.fs.Truncate("/f", 5 << 20).ok());
+  const SessionId other = r.fs.OpenSession("node2");
+  wire::OpenRequest open;
+  open.mutable_context()->set_session_id(other.value());
+  open.set_ino(r.fs.InoOf("/f"));
+  open.set_write(true);
+  uint64_t sequence = 0;
+  auto try_open = [&] {
+    open.mutable_context()->set_sequence(++sequence);
+    return ReasonOf(r.fs.names().Mutate(Open, open).status());
+  };
+  r.fs.clock().Advance(absl::Seconds(9));
+  REQUIRE(try_open() == Reason::kTruncating);
+  r.Round();
+  REQUIRE(r.cluster.fenced.empty());  // its session is not stale yet
+  r.fs.clock().Advance(absl::Seconds(2));
+  REQUIRE(try_open() == Reason::kTruncating);
+  r.Round();
+  REQUIRE(r.cluster.fenced == std::vector<SessionId>{r.fs.session()});
+  REQUIRE(r.cluster.truncates.empty());
+  r.cluster.FinishAll();
+  r.Round();
+  r.Round();
+  REQUIRE(r.cluster.truncates.size() == 1);
+  r.cluster.FinishAll();
+  r.Round();
+  REQUIRE(try_open() == Reason::kNone);
+}
+
 }  // namespace penstock::metaserver
