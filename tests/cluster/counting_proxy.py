@@ -51,9 +51,9 @@ class CountingProxy:
         pending = b""
         try:
             while data := source.recv(1 << 18):
-                sink.sendall(data)
-                if count:
+                if count:  # before it is passed on: who has the answer finds it counted
                     pending = self.count(pending + data)
+                sink.sendall(data)
         except OSError:
             pass
         for side in (source, sink):
