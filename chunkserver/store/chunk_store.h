@@ -89,7 +89,7 @@ struct SpaceUsage {
   uint64_t free_bytes = 0;      // above the reserve, free slots included
   uint64_t stored_bytes = 0;    // in chunks
   uint64_t chunks = 0;
-  uint64_t device = 0;              // of the file system, see DiskSpace
+  uint64_t device = 0;  // of the file system, see DiskSpace
 };
 
 // The identity of a target: `dir`/identity.json. A directory without it, or with another cluster's,
