@@ -53,7 +53,8 @@ void Barrier::Run() {
       };
       mu_.AwaitWithTimeout(absl::Condition(&due), every_);
       stopping = stopping_;
-      if (wanted_ <= finished_ && !parts_.journal->dirty()) continue;
+      const bool useful = failed_.ok() && parts_.journal->dirty();
+      if (wanted_ <= finished_ && !useful) continue;
       ++started_;
     }
     const absl::Duration begun = parts_.clock->SinceBoot();
@@ -68,6 +69,7 @@ void Barrier::Run() {
     // Whoever waited goes on; what follows is for later writes.
     if (!done.ok()) {
       SPDLOG_ERROR("barrier failed error=\"{}\"", done.ToString());
+      parts_.journal->MarkDirty();  // the next one does it all again
       continue;
     }
     Release();

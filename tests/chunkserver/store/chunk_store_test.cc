@@ -356,6 +356,27 @@ TEST_CASE("after a failed sync nothing is promised any more until the target is 
   REQUIRE(f.ReadAll(f.Key(1)).value() == "data");
 }
 
+TEST_CASE("a barrier runs by itself soon after a write", "[chunkserver][store]") {
+  StoreFixture f;
+  f.store.reset();
+  f.options.barrier_every = absl::Milliseconds(5);
+  f.Open();
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  std::mt19937_64 random(1);
+  REQUIRE(f.store->Barrier().ok());
+  const uint64_t before = f.store->barrier_number();  // nothing is dirty, so it stays
+  const ChunkVersion version = f.NextVersion();
+  const ChunkChange change = f.Change(ChangeKind::kWrite, 0, "data");
+  REQUIRE(f.store->Stage(f.Key(1), version, change).ok());
+  while (f.store->barrier_number() < before + 1 && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  REQUIRE(f.store->barrier_number() >= before + 1);
+  f.PowerCut(random, {0, 0});
+  f.Open();
+  REQUIRE(f.store->ReadPending(f.Key(1)).value() == "data");
+}
+
 TEST_CASE("a chunk larger than the limit is refused", "[chunkserver][store]") {
   StoreFixture f;
   REQUIRE(ErrnoOf(f.Write(f.Key(1), f.options.max_chunk_bytes, "x")) == EFBIG);
