@@ -11,15 +11,24 @@
 
 namespace penstock::client {
 
-// The kernel gives SIGKILL to every thread of a process that a signal ends.
-bool FatalSignalPending(uint64_t thread) {
+namespace {
+constexpr absl::Duration kLook = absl::Milliseconds(100);
+constexpr uint64_t Bit(int signal) { return uint64_t{1} << (signal - 1); }
+}  // namespace
+
+// A thread that waits for us keeps its signals pending. The kernel gives SIGKILL to every thread of
+// a process that any signal ends.
+PendingSignal PendingSignalOf(uint64_t thread) {
   std::ifstream status("/proc/" + std::to_string(thread) + "/status");
-  const uint64_t kill_bit = uint64_t{1} << (SIGKILL - 1);
+  if (!status) return PendingSignal::kStop;
+  uint64_t pending = 0;
   for (std::string line; std::getline(status, line);) {
     if (line.rfind("SigPnd:", 0) != 0 && line.rfind("ShdPnd:", 0) != 0) continue;
-    if (std::strtoull(line.c_str() + 7, nullptr, 16) & kill_bit) return true;
+    pending |= std::strtoull(line.c_str() + 7, nullptr, 16);
   }
-  return false;
+  if (pending & Bit(SIGKILL)) return PendingSignal::kFatal;
+  const uint64_t stop = Bit(SIGINT) | Bit(SIGTERM) | Bit(SIGHUP) | Bit(SIGQUIT);
+  return pending & stop ? PendingSignal::kStop : PendingSignal::kNone;
 }
 
 void InterruptGrace::Start() {
@@ -38,12 +47,12 @@ void InterruptGrace::Stop() {
 }
 
 void InterruptGrace::Interrupted(uint64_t thread, net::Interrupt* interrupt) {
-  if (FatalSignalPending(thread)) {
+  if (PendingSignalOf(thread) == PendingSignal::kFatal) {
     interrupt->Fire();
     return;
   }
   absl::MutexLock lock(&mu_);
-  waiting_.emplace(interrupt, absl::Now() + grace_);
+  waiting_[interrupt] = {thread, absl::Now() + grace_};
 }
 
 void InterruptGrace::Forget(net::Interrupt* interrupt) {
@@ -58,17 +67,19 @@ void InterruptGrace::Run() {
   while (true) {
     mu_.Await(absl::Condition(&has_work));
     if (stopping_) return;
-    // Few requests wait here at any time, and a tenth of a second more does not matter.
+    // Few requests are here at any time: those that met both a signal and a server that is away.
     const absl::Time now = absl::Now();
     for (auto it = waiting_.begin(); it != waiting_.end();) {
-      if (it->second > now) {
+      const PendingSignal signal = PendingSignalOf(it->second.thread);
+      const bool stop = signal == PendingSignal::kStop && now >= it->second.grace_ends;
+      if (signal != PendingSignal::kFatal && !stop) {
         ++it;
         continue;
       }
       it->first->Fire();
       it = waiting_.erase(it);
     }
-    mu_.AwaitWithTimeout(absl::Condition(&stopping_), absl::Milliseconds(100));
+    mu_.AwaitWithTimeout(absl::Condition(&stopping_), kLook);
     if (stopping_) return;
   }
 }

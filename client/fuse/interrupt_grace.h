@@ -1,7 +1,7 @@
 // InterruptGrace decides when a FUSE_INTERRUPT ends a request's waits. The kernel sends one for any
 // signal, but a program whose timer ticks must not see EINTR from a file, as on a local disk. So a
-// fatal signal ends the waits at once, another one only after the grace: then a server is away, and
-// being able to stop the program matters more. Thread-safe.
+// fatal signal ends the waits at once; one that a person sends to stop a program (SIGINT, SIGTERM,
+// SIGHUP, SIGQUIT) and that it handles, after the grace; any other one never. Thread-safe.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -29,16 +29,21 @@ class InterruptGrace {
   void Forget(net::Interrupt* interrupt);
 
  private:
+  struct Waiting {
+    uint64_t thread = 0;
+    absl::Time grace_ends;
+  };
   void Run();
 
   const absl::Duration grace_;
   std::thread thread_;
   absl::Mutex mu_;
-  absl::btree_map<net::Interrupt*, absl::Time> waiting_ ABSL_GUARDED_BY(mu_);
+  absl::btree_map<net::Interrupt*, Waiting> waiting_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-// A signal that ends the thread's process is on its way to it.
-bool FatalSignalPending(uint64_t thread);
+enum class PendingSignal { kNone, kStop, kFatal };
+// What is on its way to `thread`. kStop too when that cannot be seen.
+PendingSignal PendingSignalOf(uint64_t thread);
 
 }  // namespace penstock::client

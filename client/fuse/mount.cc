@@ -26,7 +26,7 @@ namespace {
 constexpr absl::Duration kOpenTimeout =
     absl::Seconds(10);  // of the first call, and of each later one
 constexpr absl::Duration kOpenFilesGrace = absl::Seconds(3);  // after SIGTERM
-constexpr absl::Duration kInterruptGrace = absl::Seconds(2);  // of signals that are not fatal
+constexpr absl::Duration kInterruptGrace = absl::Seconds(2);  // of a handled SIGINT or SIGTERM
 constexpr absl::Duration kSignalPoll = absl::Milliseconds(200);
 
 absl::StatusOr<wire::Address> ParseAddress(const std::string& text) {

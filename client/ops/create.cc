@@ -1,4 +1,6 @@
 // create: a new file, opened. One call; the metaserver enters this session as its writer.
+#include <absl/time/clock.h>
+
 #include "client/file_system.h"
 #include "common/status.h"
 
@@ -20,6 +22,8 @@ absl::StatusOr<CreatedFile> FileSystem::Create(EntryName name, uint32_t mode, Op
   CreatedFile created;
   created.handle = MakeHandle(inodes_.GetOrMake(ino), response.entry(), flags.write);
   absl::MutexLock lock(&created.handle->inode->mu);
+  // The kernel asks for it before the first write.
+  if (response.created()) created.handle->inode->no_capability_at = absl::Now();
   created.entry = created.handle->inode->Merged();
   return created;
 }
