@@ -46,6 +46,7 @@ absl::Status SessionTable::Load() {
     const SessionId id(ReadBig64(std::string_view(key).substr(1)));
     auto session = std::make_unique<Session>();
     ASSIGN_OR_RETURN(session->record, DecodeSession(id, value));
+    session->ended = session->record.ended;
     session->last_heartbeat = clock_->SinceBoot();  // it gets the whole time to come back
     sessions_.emplace(id.value(), std::move(session));
   }
@@ -127,12 +128,18 @@ absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& reques
 }
 
 absl::Status SessionTable::CloseSession(SessionId id) {
-  absl::MutexLock lock(&mu_);
-  Session* session = Find(id);
-  if (session == nullptr) return absl::OkStatus();  // a repeat
-  session->ended = true;
+  rocksdb::WriteBatch batch;
+  {
+    absl::MutexLock lock(&mu_);
+    Session* session = Find(id);
+    if (session == nullptr) return absl::OkStatus();  // a repeat
+    session->ended = true;
+    session->record.ended = true;
+    batch.Put(store_->family(Family::kSession), SessionKey(id), EncodeSession(session->record));
+  }
   SPDLOG_INFO("session closed session={}", id.value());
-  return absl::OkStatus();
+  // A restart must not bring it back as a client that fell silent.
+  return log_->Commit(std::move(batch), Durability::kProcess).status();
 }
 
 void SessionTable::EndIfStale(SessionId id) {

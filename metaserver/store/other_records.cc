@@ -124,6 +124,7 @@ std::string EncodeSession(const SessionRecord& session) {
   out.Bytes(session.address);
   out.U32(session.pid);
   WriteTime(out, session.opened);
+  out.U8(session.ended ? 1 : 0);
   return out.Take();
 }
 
@@ -139,6 +140,7 @@ absl::StatusOr<SessionRecord> DecodeSession(SessionId id, std::string_view bytes
   session.address = in.Bytes();
   session.pid = in.U32();
   session.opened = ReadTime(in);
+  session.ended = in.U8() != 0;
   if (!in.finished()) return DamagedRecord("session");
   return session;
 }
