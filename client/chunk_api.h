@@ -18,13 +18,6 @@
 
 namespace penstock::client {
 
-// Names one write for good: a repeat with the same stamp happens once.
-struct WriteStamp {
-  SessionId session;
-  uint32_t channel = 0;
-  uint64_t sequence = 0;
-};
-
 struct ChunkPut {
   uint32_t index = 0;
   uint32_t offset = 0;

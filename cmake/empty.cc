@@ -1,1 +1,1 @@
-// Stands for a room that has no sources yet.
+// Something to compile: for a library that is only a precompiled header, or a room without sources.

@@ -1,3 +1,13 @@
+# The slow headers, compiled once for all rooms. A precompiled header serves only those who compile
+# with the same macros, so those of single libraries are set here for everybody.
+add_library(penstock_precompiled STATIC ${CMAKE_SOURCE_DIR}/cmake/empty.cc)
+target_link_libraries(penstock_precompiled PUBLIC absl::flat_hash_map absl::flat_hash_set absl::status
+  absl::statusor absl::strings absl::str_format absl::synchronization absl::time absl::span
+  protobuf::libprotobuf spdlog::spdlog Threads::Threads)
+target_compile_definitions(penstock_precompiled PUBLIC _FILE_OFFSET_BITS=64
+  PENSTOCK_VERSION="${PROJECT_VERSION}")
+target_precompile_headers(penstock_precompiled PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)
+
 # A room is one static library made of every .cc below its folders, main.cc apart.
 function(penstock_room name)
   cmake_parse_arguments(ARG "" "" "SOURCES_DIR;LIBS;EXCLUDE" ${ARGN})
@@ -14,8 +24,8 @@ function(penstock_room name)
   add_library(penstock_${name} STATIC ${sources})
   target_include_directories(penstock_${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(penstock_${name} PUBLIC ${ARG_LIBS} CLI11::CLI11)
-  target_precompile_headers(penstock_${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)
-  target_compile_definitions(penstock_${name} PUBLIC PENSTOCK_VERSION="${PROJECT_VERSION}")
+  target_link_libraries(penstock_${name} PUBLIC penstock_precompiled)
+  target_precompile_headers(penstock_${name} REUSE_FROM penstock_precompiled)
 endfunction()
 
 function(penstock_program name main library)

@@ -1,5 +1,5 @@
 # Warnings, sanitizers, a compiler cache and a fast linker when the machine has them.
-add_compile_options(-Wall -Wextra -Werror -Wno-missing-field-initializers -fno-omit-frame-pointer)
+add_compile_options(-pthread -Wall -Wextra -Werror -Wno-missing-field-initializers -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these inside libstdc++ and protobuf at -O2 and with sanitizers; false there.
   add_compile_options(-Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow

@@ -91,6 +91,14 @@ struct ChunkVersion {
   friend auto operator<=>(const ChunkVersion&, const ChunkVersion&) = default;
 };
 
+// Who made a write; names it for good, so that a repeat with the same stamp happens once.
+struct WriteStamp {
+  SessionId session;
+  uint32_t channel = 0;
+  uint64_t sequence = 0;
+  friend bool operator==(const WriteStamp&, const WriteStamp&) = default;
+};
+
 std::string ToString(const ChunkKey& key);    // "content/index@position" in hex
 std::string ToString(const ChunkVersion& v);  // "epoch.sequence"
 

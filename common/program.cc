@@ -64,16 +64,13 @@ bool ParseBytes(std::string_view size, uint64_t* bytes) {
 }
 
 std::string FormatBytes(uint64_t bytes) {
-  constexpr std::array<absl::string_view, 6> kNames = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  constexpr std::array<absl::string_view, 5> kNames = {"B", "KiB", "MiB", "GiB", "TiB"};
   size_t unit = 0;
-  double value = static_cast<double>(bytes);
-  while (value >= 1024 && unit + 1 < kNames.size()) {
-    value /= 1024;
+  while (bytes != 0 && bytes % 1024 == 0 && unit + 1 < kNames.size()) {
+    bytes /= 1024;
     ++unit;
   }
-  bool whole = value == static_cast<double>(static_cast<uint64_t>(value));
-  return whole ? absl::StrFormat("%.0f%s", value, kNames[unit])
-               : absl::StrFormat("%.1f%s", value, kNames[unit]);
+  return absl::StrCat(bytes, kNames[unit]);
 }
 
 void SetUpProgram(CLI::App& app, const std::string& name) {

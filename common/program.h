@@ -22,7 +22,7 @@ CLI::Option* AddBytes(CLI::App& app, const std::string& flag, uint64_t& value,
 
 // "4096", "64K", "64KiB", "1GiB"; false when it is no size.
 bool ParseBytes(std::string_view text, uint64_t* bytes);
-// "1.5GiB".
+// The shortest form that ParseBytes takes back unchanged: "1536MiB", "4097B".
 std::string FormatBytes(uint64_t bytes);
 
 // Blocks SIGTERM, SIGINT and SIGHUP in this thread and those it starts later (call it first in

@@ -40,13 +40,7 @@ struct ChunkStoreOptions {
   uint64_t index_cache_bytes = 64 * kMiB;  // RocksDB block cache
 };
 
-// Who made a write. A member keeps the last few with the chunk and recognises a repeat.
-struct WriteStamp {
-  SessionId session;
-  uint32_t channel = 0;
-  uint64_t sequence = 0;
-  friend bool operator==(const WriteStamp&, const WriteStamp&) = default;
-};
+// A member keeps the last few writes with the chunk and recognises a repeat.
 struct ChannelRecord {
   WriteStamp stamp;
   ChunkVersion version;  // that the write produced

@@ -11,9 +11,11 @@ namespace {
 constexpr std::string_view kClientLabel = "penstock client v1";
 constexpr std::string_view kServerLabel = "penstock server v1";
 
+// Everything that Hello and its reply said; a proof over it leaves nothing to change on the way.
 struct Transcript {
   std::string_view client_nonce;
   std::string_view server_nonce;
+  wire::PeerRole role;          // the client's
   std::string_view cluster_id;  // as in Hello
 };
 
@@ -22,6 +24,7 @@ std::string ProofInput(std::string_view label, const Transcript& t) {
   std::string input(label);
   input.append(t.client_nonce).append(t.server_nonce);
   input.push_back(static_cast<char>(kProtocolVersion));
+  input.push_back(static_cast<char>(t.role));
   return input.append(t.cluster_id);
 }
 
@@ -63,14 +66,14 @@ absl::StatusOr<wire::Prove> ClientHandshake::OnHelloReply(const wire::HelloReply
   server_nonce_ = reply.nonce();
   wire::Prove prove;
   prove.set_proof(credentials_->key.Prove(
-      ProofInput(kClientLabel, {nonce_, server_nonce_, credentials_->cluster_id})));
+      ProofInput(kClientLabel, {nonce_, server_nonce_, role_, credentials_->cluster_id})));
   return prove;
 }
 
 absl::Status ClientHandshake::OnProveReply(const wire::ProveReply& reply) const {
   if (server_nonce_.empty() ||
       !credentials_->key.Verify(
-          ProofInput(kServerLabel, {nonce_, server_nonce_, credentials_->cluster_id}),
+          ProofInput(kServerLabel, {nonce_, server_nonce_, role_, credentials_->cluster_id}),
           reply.proof())) {
     return WrongKey("server cannot prove the cluster key");
   }
@@ -108,7 +111,7 @@ absl::StatusOr<std::string> ServerHandshake::OnHello(std::string_view message) {
 
 absl::StatusOr<std::string> ServerHandshake::OnProve(std::string_view message) {
   wire::Prove prove;
-  const Transcript transcript{client_nonce_, nonce_, cluster_id_};
+  const Transcript transcript{client_nonce_, nonce_, role_, cluster_id_};
   if (!Parse(prove, message) ||
       !credentials_->key.Verify(ProofInput(kClientLabel, transcript), prove.proof())) {
     return WrongKey("wrong cluster key");

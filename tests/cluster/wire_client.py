@@ -8,6 +8,7 @@ import socket
 import struct
 
 MAGIC, VERSION, HEADER_BYTES = 0x4B545350, 1, 48
+ROLE_CLIENT = 1
 HELLO, PROVE, PING, OPEN_SESSION, LOOKUP, MKDIR, READ_CHUNKS = 1, 2, 3, 16, 32, 36, 65
 CODE_OK, CODE_INVALID, CODE_PRECONDITION, CODE_UNAUTHENTICATED = 0, 3, 9, 16
 REASON_AUTHENTICATION, REASON_WRONG_CLUSTER, REASON_VERSION = 13, 14, 15
@@ -148,7 +149,7 @@ class Connection:
     def hello(self, cluster_id="", version=VERSION, nonce=None):
         self.nonce, self.cluster_id = os.urandom(32) if nonce is None else nonce, cluster_id
         reply = self.call(HELLO, field(1, version) + field(2, cluster_id) + field(3, self.nonce) +
-                          field(4, 1))
+                          field(4, ROLE_CLIENT))
         if reply and reply.code == CODE_OK:
             self.server_nonce = parse(reply.message)[3]
         return reply
@@ -160,7 +161,7 @@ class Connection:
         return reply
 
     def proof(self, key, label):
-        text = label + self.nonce + self.server_nonce + bytes([VERSION]) + self.cluster_id.encode()
+        text = label + self.nonce + self.server_nonce + bytes([VERSION, ROLE_CLIENT]) + self.cluster_id.encode()
         return hmac.new(key, text, hashlib.sha256).digest()
 
     def authenticate(self, key, cluster_id=""):

@@ -21,7 +21,12 @@ TEST_CASE("sizes are read with and without units", "[common][program]") {
   for (const char* wrong : {"", "x", "-1", "1.5G", "16777216TiB", "G"}) {
     REQUIRE_FALSE(ParseBytes(wrong, &bytes));
   }
-  REQUIRE(FormatBytes(1536) == "1.5KiB");
+  for (uint64_t size :
+       {uint64_t{0}, uint64_t{1536}, 64 * kMiB, 1536 * kMiB, 3 * kTiB, ~uint64_t{0}}) {
+    REQUIRE(ParseBytes(FormatBytes(size), &bytes));
+    REQUIRE(bytes == size);
+  }
+  REQUIRE(FormatBytes(1536 * kMiB) == "1536MiB");
   REQUIRE(FormatBytes(0) == "0B");
 }
 

@@ -125,7 +125,7 @@ TEST_CASE("proofs are those of the format page", "[net][handshake]") {
   reply.set_protocol_version(1);
   reply.set_nonce(kNonceS);
   REQUIRE(absl::BytesToHexString(client.OnHelloReply(reply)->proof()) ==
-          "ff5b47855de4fac24e22b53855cc2337426e47bb2c722ff30d8969f0a2753d59");
+          "c654ae80537ef76030834dfdd5f9261452728faeabdc9cc157e74ba25089f0ec");
   ServerHandshake server(&credentials, kNonceS);
   REQUIRE(server.OnRequest(wire::METHOD_HELLO, client.hello().SerializeAsString()).ok());
   auto proof =
@@ -134,7 +134,7 @@ TEST_CASE("proofs are those of the format page", "[net][handshake]") {
   wire::ProveReply prove_reply;
   REQUIRE(prove_reply.ParseFromString(*proof));
   REQUIRE(absl::BytesToHexString(prove_reply.proof()) ==
-          "016178d4d9ce2325ae9272527011ac89a3c21bd15bf256203a46e26b14892901");
+          "64ee1195722e50f84464a5401b96c8aa14b81e07af8bb1854cd0b2e8c6f88d2b");
 }
 
 }  // namespace
