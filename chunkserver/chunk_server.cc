@@ -158,7 +158,7 @@ absl::Status ChunkServer::Parts::Listen() {
 }
 
 absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
-  health = std::make_unique<HealthSampler>(targets.get());
+  health = std::make_unique<HealthSampler>(targets.get(), boot_id);
   health->Start();
   orders =
       std::make_unique<OrderWorker>(OrderWorker::Parts{&map, targets.get(), chain.get(), &locks});

@@ -3,11 +3,9 @@
 #include <absl/strings/str_cat.h>
 #include <pthread.h>
 
-#include "common/program.h"
-
 namespace penstock::chunkserver {
 
-wire::TargetHealth HealthOf(const Target& target) {
+wire::TargetHealth HealthOf(const Target& target, const std::string& boot_id) {
   wire::TargetHealth health;
   health.set_target_id(target.target_id().value());
   if (!target.is_open()) {
@@ -25,7 +23,6 @@ wire::TargetHealth HealthOf(const Target& target) {
     health.set_free_bytes(space->free_bytes);
     health.set_stored_bytes(space->stored_bytes);
     health.set_chunks(space->chunks);
-    static const std::string boot_id = MachineBootId();
     health.set_disk_id(absl::StrCat(boot_id, "/", space->device));
     if (space->free_bytes == 0) health.set_problem("the disk is full up to its reserve");
   } else {
@@ -42,7 +39,7 @@ wire::TargetHealth HealthOf(const Target& target) {
 
 void HealthSampler::Sample() {
   std::vector<wire::TargetHealth> now;
-  for (const auto& target : targets_->all()) now.push_back(HealthOf(*target));
+  for (const auto& target : targets_->all()) now.push_back(HealthOf(*target, boot_id_));
   absl::MutexLock lock(&mu_);
   last_ = std::move(now);
 }

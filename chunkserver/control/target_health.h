@@ -5,7 +5,9 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "chunkserver/control/stop_flag.h"
@@ -16,7 +18,9 @@ namespace penstock::chunkserver {
 
 class HealthSampler {
  public:
-  explicit HealthSampler(const Targets* targets) : targets_(targets) {}  // outlives it
+  // `targets` outlives it. `boot_id` of the machine: it tells its disks from those of others.
+  HealthSampler(const Targets* targets, std::string boot_id)
+      : targets_(targets), boot_id_(std::move(boot_id)) {}
   ~HealthSampler() { Stop(); }
 
   void Start();  // with a first sample taken
@@ -27,12 +31,13 @@ class HealthSampler {
   void Sample();
 
   const Targets* const targets_;
+  const std::string boot_id_;
   StopFlag stop_;
   mutable absl::Mutex mu_;  // innermost; never held over a disk
   std::vector<wire::TargetHealth> last_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;
 };
 
-wire::TargetHealth HealthOf(const Target& target);
+wire::TargetHealth HealthOf(const Target& target, const std::string& boot_id);
 
 }  // namespace penstock::chunkserver

@@ -58,8 +58,8 @@ TEST_CASE("a known target that is missing or empty is absent, never formatted",
     const Target& lost = *(*targets)->all()[0];
     REQUIRE(!lost.is_open());
     REQUIRE((*targets)->all()[1]->is_open());
-    REQUIRE(HealthOf(lost).state() == wire::TARGET_ABSENT);
-    REQUIRE(!HealthOf(lost).problem().empty());
+    REQUIRE(HealthOf(lost, "boot").state() == wire::TARGET_ABSENT);
+    REQUIRE(!HealthOf(lost, "boot").problem().empty());
     std::filesystem::create_directories(dir.path() + "/t1/lost+found");  // an unmounted disk
   }
 }

@@ -19,7 +19,7 @@ struct LinkFixture {
     options.reserve_bytes = 0;
     identity = *LoadOrMakeIdentity(options.dir, options.cluster_id, fs);
     targets = *Targets::Open(options, "boot", &identity, fs, SystemClock());
-    health = std::make_unique<HealthSampler>(targets.get());
+    health = std::make_unique<HealthSampler>(targets.get(), "boot");
     health->Start();
     chain = std::make_unique<WriteChain>(&map, nullptr, &locks);
     orders =
