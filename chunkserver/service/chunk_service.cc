@@ -62,6 +62,15 @@ WorkerPool* ChunkService::ReadersFor(uint32_t target_id) const {
   return parts_.targets->all().front()->readers.get();
 }
 
+// A registration brings the map, but only the first heartbeat's reply brings the fences: a session
+// that was fenced while this server was away must find no door open in between.
+template <typename Call>
+bool ChunkService::TooEarly(Call& call) {
+  if (parts_.fences->known()) return false;
+  call.Finish(absl::UnavailableError("this server has not heard from the metaserver yet"));
+  return true;
+}
+
 template <typename Call>
 void ChunkService::Hand(WorkerPool* pool, std::unique_ptr<Call> call,
                         void (ChunkService::*run)(Call&)) {
@@ -78,6 +87,7 @@ void ChunkService::Hand(WorkerPool* pool, std::unique_ptr<Call> call,
 }
 
 void ChunkService::AcceptWrite(std::unique_ptr<WriteCall> call) {
+  if (TooEarly(*call)) return;
   const auto& writes = call->request().writes();
   if (absl::Status status = CheckItemCount(writes.size()); !status.ok()) {
     call->Finish(status);
@@ -97,6 +107,7 @@ void ChunkService::AcceptWrite(std::unique_ptr<WriteCall> call) {
 }
 
 void ChunkService::AcceptRead(std::unique_ptr<ReadCall> call) {
+  if (TooEarly(*call)) return;
   const auto& reads = call->request().reads();
   if (absl::Status status = CheckItemCount(reads.size()); !status.ok()) {
     call->Finish(status);
@@ -113,6 +124,7 @@ void ChunkService::AcceptRead(std::unique_ptr<ReadCall> call) {
 }
 
 void ChunkService::AcceptStat(std::unique_ptr<StatCall> call) {
+  if (TooEarly(*call)) return;
   if (absl::Status status = CheckItemCount(call->request().chunks_size()); !status.ok()) {
     call->Finish(status);
     return;
@@ -122,6 +134,7 @@ void ChunkService::AcceptStat(std::unique_ptr<StatCall> call) {
 }
 
 void ChunkService::AcceptSync(std::unique_ptr<SyncCall> call) {
+  if (TooEarly(*call)) return;
   if (absl::Status status = CheckItemCount(call->request().syncs_size()); !status.ok()) {
     call->Finish(status);
     return;

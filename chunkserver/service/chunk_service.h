@@ -45,6 +45,9 @@ class ChunkService {
   void Stop();  // answers what is queued, then joins
 
  private:
+  // Answers UNAVAILABLE, and says so, while the fences are not known.
+  template <typename Call>
+  bool TooEarly(Call& call);
   // On a reactor thread: check and hand over.
   void AcceptWrite(std::unique_ptr<WriteCall> call);
   void AcceptRead(std::unique_ptr<ReadCall> call);

@@ -28,6 +28,7 @@ void FenceTable::Update(uint64_t version, absl::Span<const uint64_t> fenced) {
   fenced_.clear();
   for (uint64_t session : fenced) fenced_.insert(SessionId(session));
   Confirm();
+  known_.store(true, std::memory_order_release);
 }
 
 void FenceTable::Confirm() {

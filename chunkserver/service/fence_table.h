@@ -1,5 +1,6 @@
 // FenceTable refuses the sessions that the metaserver has fenced, and knows when that holds: a
-// version of the list is confirmed once no write of a fenced session is under way here.
+// version of the list is confirmed once no write of a fenced session is under way here. Before the
+// first list since the start nobody is known to be fenced, and nothing may be served: known().
 // Thread-safe.
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <absl/synchronization/mutex.h>
 #include <absl/types/span.h>
 
+#include <atomic>
 #include <utility>
 
 #include "common/ids.h"
@@ -43,12 +45,15 @@ class FenceTable {
   absl::StatusOr<Pass> Enter(SessionId session);
   // The whole list as of `version`.
   void Update(uint64_t version, absl::Span<const uint64_t> fenced);
+  // A list has come since the start.
+  bool known() const { return known_.load(std::memory_order_acquire); }
   // Fences up to here are obeyed and no write from before them is under way.
   uint64_t confirmed_version() const;
 
  private:
   void Leave(SessionId session);
 
+  std::atomic<bool> known_{false};
   mutable absl::Mutex mu_;  // innermost
   uint64_t version_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t confirmed_ ABSL_GUARDED_BY(mu_) = 0;

@@ -51,6 +51,7 @@ class FakeCluster : public wire::Cluster::Service {
     absl::MutexLock lock(&mu_);
     if (away_) return {grpc::StatusCode::UNAVAILABLE, "away"};
     heartbeats_.push_back(*request);
+    if (silent_) return {grpc::StatusCode::UNAVAILABLE, "the answer is lost"};
     *response = answer_;
     response->set_register_again(!known_);
     return grpc::Status::OK;
@@ -91,6 +92,11 @@ class FakeCluster : public wire::Cluster::Service {
     absl::MutexLock lock(&mu_);
     away_ = away;
   }
+  // Heartbeats arrive, their answers do not.
+  void SetSilent(bool silent) {
+    absl::MutexLock lock(&mu_);
+    silent_ = silent;
+  }
   void Forget() {
     absl::MutexLock lock(&mu_);
     known_ = false;
@@ -115,6 +121,7 @@ class FakeCluster : public wire::Cluster::Service {
  private:
   mutable absl::Mutex mu_;
   bool away_ = false;
+  bool silent_ = false;
   bool known_ = false;
   bool stopping_ = false;
   std::string cluster_id_ = "test-cluster";

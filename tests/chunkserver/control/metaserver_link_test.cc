@@ -127,6 +127,18 @@ TEST_CASE("fences and orders come with heartbeats, and what was done goes back",
   REQUIRE(Eventually([&] { return server.cluster.last_heartbeat().done_orders_size() == 0; }));
 }
 
+TEST_CASE("the fences are known from the first answered heartbeat on, not from the registration",
+          "[chunkserver][control]") {
+  LinkFixture server;
+  server.cluster.SetSilent(true);
+  REQUIRE(server.Start().ok());
+  REQUIRE(server.link->registered());
+  REQUIRE(Eventually([&] { return server.cluster.heartbeats() > 2; }));
+  REQUIRE(!server.fences.known());
+  server.cluster.SetSilent(false);
+  REQUIRE(Eventually([&] { return server.fences.known(); }));
+}
+
 TEST_CASE("the map is followed, also over a broken stream", "[chunkserver][control]") {
   LinkFixture server;
   server.watch = std::make_unique<MapWatch>(server.stub.get(), &server.map);

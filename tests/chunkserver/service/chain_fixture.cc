@@ -62,11 +62,13 @@ void ChainFixture::StartMember(int i) {
   member.chain = std::make_unique<WriteChain>(&member.map, member.peers.get(), &member.locks);
   member.settler =
       std::make_unique<PendingSettler>(member.targets.get(), member.chain.get(), SystemClock());
+  member.fences = std::make_unique<FenceTable>();
+  if (member.heard) member.fences->Update(0, {});  // as a heartbeat's reply does
   ChunkserverOptions options;
   options.write_threads = 4;
   member.service = std::make_unique<ChunkService>(
       options, ChunkService::Parts{&member.map, member.targets.get(), member.chain.get(),
-                                   member.settler.get(), &member.fences});
+                                   member.settler.get(), member.fences.get()});
   net::RpcServerOptions server_options;
   server_options.credentials = credentials_;
   server_options.reactor_threads = 1;

@@ -22,7 +22,8 @@ namespace penstock::chunkserver {
 struct ChainMember {
   uint64_t reserve_bytes = 0;
   MapHolder map;
-  FenceTable fences;
+  bool heard = true;  // the fences are known from the start; else a test sets them
+  std::unique_ptr<FenceTable> fences;
   ChunkLocks locks;
   net::TcpTransport transport;
   std::unique_ptr<Targets> targets;

@@ -227,12 +227,47 @@ TEST_CASE("a fenced session writes nothing more, others do", "[chunkserver][serv
   ChainFixture chain(2);
   REQUIRE(chain.Write(0, "before").code() == 0);
   const std::vector<uint64_t> fenced = {77};
-  chain.member(0).fences.Update(3, fenced);
-  REQUIRE(chain.member(0).fences.confirmed_version() == 3);
+  chain.member(0).fences->Update(3, fenced);
+  REQUIRE(chain.member(0).fences->confirmed_version() == 3);
   REQUIRE(ReasonOfResult(chain.Write(0, "after!")) == Reason::kFenced);
   auto other = chain.MakeWrite(0, "other!");
   other.set_session_id(78);
   REQUIRE(chain.Write(other, "other!").code() == 0);
+}
+
+TEST_CASE("nothing is served before the fences are known", "[chunkserver][service]") {
+  ChainFixture chain(2);
+  const auto version = chain.Write(0, "before").version();
+  chain.StopMember(1);
+  chain.member(1).heard = false;
+  chain.StartMember(1);
+  wire::ReadChunksRequest read;
+  chain.Fill(read.add_reads(), 1, 0);
+  wire::ReadChunksResponse bytes;
+  REQUIRE(absl::IsUnavailable(chain.Call(1, wire::METHOD_READ_CHUNKS, read, &bytes)));
+  wire::StatChunksRequest stat;
+  chain.Fill(stat.add_chunks(), 1, 0);
+  wire::StatChunksResponse state;
+  REQUIRE(absl::IsUnavailable(chain.Call(1, wire::METHOD_STAT_CHUNKS, stat, &state)));
+  wire::SyncChunksRequest sync;
+  chain.Fill(sync.add_syncs(), 1, 0);
+  *sync.mutable_syncs(0)->mutable_version() = version;
+  wire::SyncChunksResponse synced;
+  REQUIRE(absl::IsUnavailable(chain.Call(1, wire::METHOD_SYNC_CHUNKS, sync, &synced)));
+  // As the tail, and, under another order, as the head.
+  auto write = chain.MakeWrite(0, "after!");
+  REQUIRE(chain.Write(write, "after!").code() ==
+          static_cast<uint32_t>(absl::StatusCode::kUnavailable));
+  chain.NewEpoch({1, 0});
+  auto as_head = chain.MakeWrite(1, "early");
+  REQUIRE(chain.Write(as_head, "early", 1).code() ==
+          static_cast<uint32_t>(absl::StatusCode::kUnavailable));
+  REQUIRE(chain.Read(0, 1) == "<absent>");
+  chain.member(1).fences->Update(1, std::vector<uint64_t>{77});
+  REQUIRE(ReasonOfResult(chain.Write(as_head, "early", 1)) == Reason::kFenced);
+  as_head.set_session_id(78);
+  REQUIRE(chain.Write(as_head, "early", 1).code() == 0);
+  REQUIRE(chain.Read(1, 1) == "early");
 }
 
 TEST_CASE("a fence is confirmed when the session's writes are over", "[chunkserver][fence]") {
