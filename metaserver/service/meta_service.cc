@@ -144,10 +144,12 @@ void MetaService::RegisterSessions(net::RpcServer& server) {
         call->response().set_log_index(names_->log().last_index());
         call->Finish(status);
       });
+  using CloseCall = Call<wire::CloseSessionRequest, wire::CloseSessionResponse>;
   server.Handle<wire::CloseSessionRequest, wire::CloseSessionResponse>(
-      wire::METHOD_CLOSE_SESSION,
-      [this](Call<wire::CloseSessionRequest, wire::CloseSessionResponse> call) {
-        call->Finish(names_->sessions().CloseSession(SessionId(call->request().session_id())));
+      wire::METHOD_CLOSE_SESSION, [this](CloseCall incoming) {
+        InWorker(workers_, std::move(incoming), [this](CloseCall call) {
+          call->Finish(names_->sessions().CloseSession(SessionId(call->request().session_id())));
+        });
       });
   using MapCall = Call<wire::GetClusterMapRequest, wire::GetClusterMapResponse>;
   server.Handle<wire::GetClusterMapRequest, wire::GetClusterMapResponse>(

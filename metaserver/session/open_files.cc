@@ -49,7 +49,9 @@ void SessionTable::DropAll(Session& session) {
 
 void SessionTable::NoteOpen(SessionId id, InodeNumber ino, bool write) {
   absl::MutexLock lock(&mu_);
-  if (Session* session = Find(id)) SetOpen(*session, ino.value(), write);
+  Session* session = Find(id);
+  // One that is being ended may yet live on, when the log fails.
+  if (session != nullptr && !session->record.ended) SetOpen(*session, ino.value(), write);
 }
 
 bool SessionTable::OtherWriters(InodeNumber ino, SessionId self) const {

@@ -18,11 +18,6 @@ IdBlocks::Options SessionIds() {
   return options;
 }
 
-absl::Status UnknownSession() {
-  return WithReason(absl::FailedPreconditionError("the session ended or never was"),
-                    Reason::kSessionUnknown);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SessionTable>> SessionTable::Open(SessionTableOptions options,
@@ -46,7 +41,6 @@ absl::Status SessionTable::Load() {
     const SessionId id(ReadBig64(std::string_view(key).substr(1)));
     auto session = std::make_unique<Session>();
     ASSIGN_OR_RETURN(session->record, DecodeSession(id, value));
-    session->ended = session->record.ended;
     session->last_heartbeat = clock_->SinceBoot();  // it gets the whole time to come back
     sessions_.emplace(id.value(), std::move(session));
   }
@@ -88,13 +82,28 @@ absl::StatusOr<SessionId> SessionTable::OpenSession(const wire::OpenSessionReque
 
 SessionTable::Session* SessionTable::Find(SessionId id) const {
   auto it = sessions_.find(id.value());
-  if (it == sessions_.end() || it->second->ended) return nullptr;
-  return it->second.get();
+  return it == sessions_.end() ? nullptr : it->second.get();
+}
+
+absl::Status SessionTable::LiveStatus(const Session* session) {
+  if (session == nullptr || session->record.ended) {
+    return WithReason(absl::FailedPreconditionError("the session ended or never was"),
+                      Reason::kSessionUnknown);
+  }
+  // Neither served any more nor gone for good: the log decides.
+  if (session->ending) return absl::AbortedError("the session is being ended");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SessionTable::Session*> SessionTable::FindLive(SessionId id) const {
+  Session* session = Find(id);
+  RETURN_IF_ERROR(LiveStatus(session));
+  return session;
 }
 
 absl::Status SessionTable::Check(SessionId id) const {
   absl::MutexLock lock(&mu_);
-  return Find(id) == nullptr ? UnknownSession() : absl::OkStatus();
+  return LiveStatus(Find(id));
 }
 
 bool SessionTable::IsKnown(SessionId id) const {
@@ -102,14 +111,12 @@ bool SessionTable::IsKnown(SessionId id) const {
   return sessions_.contains(id.value());
 }
 
-bool SessionTable::IsLive(SessionId id) const { return Check(id).ok(); }
-
 absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& request) {
   absl::MutexLock lock(&mu_);
-  Session* session = Find(SessionId(request.session_id()));
-  if (session == nullptr) return UnknownSession();
+  ASSIGN_OR_RETURN(Session* const session, FindLive(SessionId(request.session_id())));
   const size_t more = static_cast<size_t>(request.opened_size() + request.opened_write_size());
-  if (session->opens.size() + more > options_.max_opens_per_session) {
+  const size_t before = request.whole() ? 0 : session->opens.size();
+  if (before + more > options_.max_opens_per_session) {
     return absl::ResourceExhaustedError("the session holds too many files open");
   }
   if (request.whole()) {
@@ -123,34 +130,9 @@ absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& reques
   for (uint64_t ino : request.opened_write()) SetOpen(*session, ino, /*write=*/true);
   session->transports.assign(request.transports().begin(), request.transports().end());
   session->last_heartbeat = clock_->SinceBoot();
+  session->in_the_way = false;
   if (session->whole) session->last_report = clock_->Now();
   return absl::OkStatus();
-}
-
-absl::Status SessionTable::CloseSession(SessionId id) {
-  rocksdb::WriteBatch batch;
-  {
-    absl::MutexLock lock(&mu_);
-    Session* session = Find(id);
-    if (session == nullptr) return absl::OkStatus();  // a repeat
-    session->ended = true;
-    session->record.ended = true;
-    batch.Put(store_->family(Family::kSession), SessionKey(id), EncodeSession(session->record));
-  }
-  SPDLOG_INFO("session closed session={}", id.value());
-  // A restart must not bring it back as a client that fell silent.
-  return log_->Commit(std::move(batch), Durability::kProcess).status();
-}
-
-void SessionTable::EndIfStale(SessionId id) {
-  absl::MutexLock lock(&mu_);
-  Session* session = Find(id);
-  if (session == nullptr) return;
-  const absl::Duration silent = clock_->SinceBoot() - session->last_heartbeat;
-  if (silent < options_.timeout) return;
-  session->ended = true;
-  SPDLOG_WARN("stale session ended, others wait for it session={} host={} silent_s={}", id.value(),
-              Quoted(session->record.hostname), absl::ToInt64Seconds(silent));
 }
 
 std::vector<SessionInfo> SessionTable::List() const {
@@ -159,7 +141,7 @@ std::vector<SessionInfo> SessionTable::List() const {
   const absl::Time wall = clock_->Now();
   absl::MutexLock lock(&mu_);
   for (const auto& [id, session] : sessions_) {
-    if (session->ended) continue;
+    if (session->record.ended) continue;
     SessionInfo info;
     info.record = session->record;
     info.since_heartbeat = now - session->last_heartbeat;
@@ -172,60 +154,6 @@ std::vector<SessionInfo> SessionTable::List() const {
   std::sort(list.begin(), list.end(),
             [](const auto& a, const auto& b) { return a.record.id < b.record.id; });
   return list;
-}
-
-std::vector<SessionId> SessionTable::TakeEnded() {
-  std::vector<SessionId> to_fence;
-  const absl::Duration now = clock_->SinceBoot();
-  absl::MutexLock lock(&mu_);
-  for (auto& [id, session] : sessions_) {
-    if (!session->ended && now - session->last_heartbeat >= options_.expiry) {
-      SPDLOG_WARN("session expired session={} host={} silent_s={}", id,
-                  Quoted(session->record.hostname),
-                  absl::ToInt64Seconds(now - session->last_heartbeat));
-      session->ended = true;
-    }
-    if (!session->ended || session->fencing) continue;
-    session->fencing = true;
-    to_fence.push_back(session->record.id);
-  }
-  return to_fence;
-}
-
-void SessionTable::Reap(SessionFence& fence) {
-  for (SessionId id : TakeEnded()) {
-    fence.Fence(id, [fenced = fenced_, id] {
-      absl::MutexLock lock(&fenced->mu);
-      fenced->sessions.push_back(id);
-    });
-  }
-  std::vector<SessionId> done;
-  {
-    absl::MutexLock lock(&fenced_->mu);
-    done.swap(fenced_->sessions);
-  }
-  for (SessionId id : done) {
-    if (absl::Status status = RemoveRecords(id); !status.ok()) {
-      SPDLOG_WARN("session record stays session={} error=\"{}\"", id.value(), status.ToString());
-      absl::MutexLock lock(&fenced_->mu);
-      fenced_->sessions.push_back(id);
-      continue;
-    }
-    absl::MutexLock lock(&mu_);
-    auto it = sessions_.find(id.value());
-    if (it == sessions_.end()) continue;
-    DropAll(*it->second);
-    sessions_.erase(it);
-  }
-}
-
-absl::Status SessionTable::RemoveRecords(SessionId id) {
-  rocksdb::WriteBatch batch;
-  batch.Delete(store_->family(Family::kSession), SessionKey(id));
-  for (uint32_t slot = 0; slot < kSlotsPerSession; ++slot) {
-    batch.Delete(store_->family(Family::kSession), SlotKey(id, slot));
-  }
-  return log_->Commit(std::move(batch), Durability::kProcess).status();
 }
 
 }  // namespace penstock::metaserver

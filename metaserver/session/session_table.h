@@ -2,6 +2,10 @@
 // id), and in memory what each holds open and the last sequence of each of its slots. After a start
 // clients report again what they hold (heartbeat with whole = true). Thread-safe; mu_ is never held
 // over the log.
+//
+// A session ends in this order (session_end.cc), whether closed, in somebody's way or silent for
+// too long: its record says so, synced; its calls are refused; every chunkserver confirms its
+// fence; its holds are dropped and its records go. A restart in between goes on where that stopped.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -58,13 +62,15 @@ class SessionTable {
 
   absl::StatusOr<SessionId> OpenSession(const wire::OpenSessionRequest& request,
                                         std::string_view peer_address);
-  // FAILED_PRECONDITION kSessionUnknown when it ended or never was.
+  // FAILED_PRECONDITION kSessionUnknown when it ended or never was; ABORTED while its end is on the
+  // way to the disk.
   absl::Status Heartbeat(const wire::SessionHeartbeatRequest& request);
   absl::Status Check(SessionId session) const;
-  // The session takes no part any more; Reap() fences and removes it.
+  // Its client is done with it: OK when the end is on disk, also for one that ended before. After
+  // an error it has not ended. Waits for the log.
   absl::Status CloseSession(SessionId session);
-  // Somebody needs what this session holds: ends it, as if closed, when it is stale. One that is
-  // merely slow and comes back finds itself fenced.
+  // Somebody needs what this session holds: when it is stale, the next Reap() ends it, unless it is
+  // heard of before. Waits for nothing.
   void EndIfStale(SessionId session);
   std::vector<SessionInfo> List() const;
 
@@ -79,14 +85,14 @@ class SessionTable {
   // Another session than `self` has it open for writing.
   bool OtherWriters(InodeNumber ino, SessionId self) const;
   bool IsHeld(InodeNumber ino) const;
-  bool IsLive(SessionId session) const;   // known, neither closed nor expired
   bool IsKnown(SessionId session) const;  // also while it is being fenced
   // True when every session has reported since `time`: whoever had a file open then has said so.
   bool AllReportedSince(absl::Time time) const;
 
-  // Ends sessions that are silent for too long or closed: fences them, then drops what they held
-  // and their records. Called now and then by the Reclaimer.
-  void Reap(SessionFence& fence);
+  // Ends the sessions that are silent for too long, has ended ones fenced, and forgets those whose
+  // fence is confirmed. Called now and then by the Reclaimer. After an error nothing new was
+  // fenced.
+  absl::Status Reap(SessionFence& fence);
 
   const SessionTableOptions& options() const { return options_; }
 
@@ -98,11 +104,12 @@ class SessionTable {
     absl::Status failure;  // of `sequence`, when it failed for good
   };
   struct Session {
-    SessionRecord record;
+    SessionRecord record;           // with `ended`: on disk
     absl::Duration last_heartbeat;  // SinceBoot
     bool whole = false;             // what it holds is known since this process started
     absl::Time last_report = absl::InfinitePast();
-    bool ended = false;                         // closed or expired
+    bool in_the_way = false;                    // others wait for what it holds, and it is stale
+    bool ending = false;                        // its end is on the way to the disk
     bool fencing = false;                       // handed to the fence
     absl::flat_hash_map<uint64_t, bool> opens;  // inode -> also for writing
     uint32_t writes = 0;
@@ -118,13 +125,25 @@ class SessionTable {
 
   SessionTable(SessionTableOptions options, MetaStore* store, ReplicatedLog* log, Clock* clock);
   absl::Status Load();
-  Session* Find(SessionId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Session* Find(SessionId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);  // ended ones too
+  // Why calls of it are refused; `session` may be null.
+  static absl::Status LiveStatus(const Session* session);
+  absl::StatusOr<Session*> FindLive(SessionId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetOpen(Session& session, uint64_t ino, bool write) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Release(Session& session, uint64_t ino, bool write_only) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropAll(Session& session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status RemoveRecords(SessionId id);
   absl::StatusOr<SlotResult> ReadSlot(const wire::MetaContext& context) const;
-  std::vector<SessionId> TakeEnded();
+
+  enum class Why { kClosed, kSilent };
+  absl::Status End(const std::vector<SessionId>& ids, Why why);
+  absl::Duration Silence(const Session& session) const;
+  bool IsDue(const Session& session) const;
+  void LogEnd(const Session& session, Why why) const;
+  std::vector<SessionId> ChooseDue() const;
+  std::vector<SessionId> TakeUnfenced();
+  void ForgetFenced();
+  bool IsRunning(SessionId id) const;
+  absl::Status RemoveRecords(SessionId id);
 
   const SessionTableOptions options_;
   MetaStore* const store_;

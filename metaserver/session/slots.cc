@@ -6,11 +6,6 @@
 namespace penstock::metaserver {
 namespace {
 
-absl::Status UnknownSession() {
-  return WithReason(absl::FailedPreconditionError("the session ended or never was"),
-                    Reason::kSessionUnknown);
-}
-
 absl::Status CheckOrder(bool running, uint64_t last, uint64_t sequence) {
   if (running) return absl::AbortedError("the slot's last request is still under way");
   if (sequence < last) {
@@ -41,8 +36,7 @@ absl::StatusOr<std::optional<std::string>> SessionTable::BeginMutation(
   bool need_record = false;
   {
     absl::MutexLock lock(&mu_);
-    Session* session = Find(id);
-    if (session == nullptr) return UnknownSession();
+    ASSIGN_OR_RETURN(Session* const session, FindLive(id));
     Slot& slot = session->slots[context.slot()];
     RETURN_IF_ERROR(CheckOrder(slot.running, slot.sequence, context.sequence()));
     if (slot.sequence == context.sequence() && !slot.failure.ok()) return slot.failure;
@@ -56,10 +50,11 @@ absl::StatusOr<std::optional<std::string>> SessionTable::BeginMutation(
   if (!need_record) return std::optional<std::string>();
   auto record = ReadSlot(context);
   absl::MutexLock lock(&mu_);
-  Session* session = Find(id);
-  if (session == nullptr) return UnknownSession();
+  Session* const session = Find(id);  // a session with a running slot stays
+  INVARIANT(session != nullptr);
   Slot& slot = session->slots[context.slot()];
   slot.running = false;
+  RETURN_IF_ERROR(LiveStatus(session));  // ended meanwhile
   RETURN_IF_ERROR(record.status());
   slot.loaded = true;
   slot.sequence = std::max(slot.sequence, record->sequence);
@@ -75,8 +70,8 @@ void SessionTable::EndMutation(const wire::MetaContext& context, const absl::Sta
                                bool recorded) {
   if (context.sequence() == 0) return;
   absl::MutexLock lock(&mu_);
-  Session* session = Find(SessionId(context.session_id()));
-  if (session == nullptr) return;
+  Session* const session = Find(SessionId(context.session_id()));
+  INVARIANT(session != nullptr);
   Slot& slot = session->slots[context.slot()];
   slot.running = false;
   // "Try again" is not a result: the repeat runs afresh. So does one that changed no record.

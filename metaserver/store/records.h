@@ -126,7 +126,7 @@ struct SessionRecord {
   std::string hostname, mountpoint, version, subdir, address;
   uint32_t pid = 0;
   FileTime opened;
-  bool ended = false;  // closed by its client; kept until its fence is confirmed
+  bool ended = false;  // for good, however; the record stays until its fence is confirmed
 };
 std::string EncodeSession(const SessionRecord& session);
 absl::StatusOr<SessionRecord> DecodeSession(SessionId id, std::string_view bytes);

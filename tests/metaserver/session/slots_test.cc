@@ -102,12 +102,4 @@ TEST_CASE("slots are bounded and sessions end", "[metaserver][slots]") {
   REQUIRE(ReasonOf(fs.names().Mutate(Mkdir, MkdirOf(fs, "b")).status()) == Reason::kSessionUnknown);
 }
 
-TEST_CASE("a closed session stays closed through a restart", "[metaserver][session]") {
-  NamespaceFixture fs;
-  REQUIRE(fs.names().sessions().CloseSession(fs.session()).ok());
-  REQUIRE(fs.names().sessions().List().empty());
-  fs.Reopen();
-  REQUIRE(fs.names().sessions().List().empty());
-}
-
 }  // namespace penstock::metaserver
