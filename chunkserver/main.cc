@@ -49,7 +49,7 @@ void AddOptions(CLI::App& app, ChunkserverOptions& options) {
                         "limit of one call to the metaserver");
   penstock::AddDuration(app, "--stop-grace", options.stop_grace,
                         "time for calls under way at SIGTERM");
-  app.add_option("--log-level", options.log_level, "trace, debug, info, warning or error");
+  app.add_option("--log-level", options.log_level, "debug, info, warning or error");
   app.add_option("--log-file", options.log_file, "log file; default: standard error");
 }
 

@@ -47,7 +47,7 @@ void MapWatcher::Run() {
     }
     if (stop_.fired()) return;
     if (absl::IsAborted(status)) known = 0;  // the change does not fit: ask for the whole map
-    SPDLOG_DEBUG("cluster map not read error={}", status.ToString());
+    spdlog::debug("cluster map not read error={}", status.ToString());
     if (!SleepFor(backoff.Next(), op).ok()) return;
   }
 }

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
+#include <google/protobuf/stubs/logging.h>
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -18,13 +19,22 @@ namespace {
 constexpr size_t kRotateBytes = 64 * kMiB;
 constexpr size_t kRotatedFiles = 4;
 
+// Protobuf complains of what strangers send; who refuses the message says the rest.
+void LogProtobuf(google::protobuf::LogLevel level, const char*, int, const std::string& message) {
+  if (level >= google::protobuf::LOGLEVEL_FATAL) {
+    SPDLOG_CRITICAL("protobuf message={}", Quoted(message));
+  } else {
+    spdlog::debug("protobuf message={}", Quoted(message));
+  }
+}
+
 }  // namespace
 
 absl::Status StartLogging(const LoggingOptions& options) {
   auto level = spdlog::level::from_str(options.level);
   if (level == spdlog::level::off && options.level != "off") {
     return absl::InvalidArgumentError(absl::StrCat("unknown log level \"", options.level,
-                                                   "\": use trace, debug, info, warning or error"));
+                                                   "\": use debug, info, warning or error"));
   }
   std::shared_ptr<spdlog::sinks::sink> sink;
   try {
@@ -44,6 +54,7 @@ absl::Status StartLogging(const LoggingOptions& options) {
   logger->set_level(level);
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+  google::protobuf::SetLogHandler(LogProtobuf);
   return absl::OkStatus();
 }
 

@@ -1,5 +1,6 @@
 // Structured logs through spdlog: one event a line, key=value. Lines look like
 //   2026-11-22T10:00:00.123456Z INFO metaserver[123] target registered target=3 ...
+// SPDLOG_DEBUG is compiled out at spdlog's default, so debug messages call spdlog::debug.
 #pragma once
 
 #include <absl/status/status.h>
@@ -11,7 +12,7 @@ namespace penstock {
 
 struct LoggingOptions {
   std::string program;         // in every line
-  std::string level = "info";  // trace, debug, info, warning, error
+  std::string level = "info";  // debug, info, warning, error
   std::string file;            // empty: standard error; rotated at 64 MiB, 4 kept
 };
 

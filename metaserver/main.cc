@@ -73,7 +73,7 @@ int Main(int argc, char** argv) {
   AddStorageFlags(app, options);
   AddNetworkFlags(app, options);
   AddTimeFlags(app, options);
-  app.add_option("--log-level", options.log_level, "trace, debug, info, warning or error")
+  app.add_option("--log-level", options.log_level, "debug, info, warning or error")
       ->capture_default_str();
   app.add_option("--log-file", options.log_file, "default: standard error");
   CLI11_PARSE(app, argc, argv);

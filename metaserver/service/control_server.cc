@@ -30,7 +30,7 @@ void LogOfGrpc(gpr_log_func_args* args) {
   if (args->severity == GPR_LOG_SEVERITY_ERROR) {
     SPDLOG_WARN("grpc message={}", Quoted(args->message));
   } else {
-    SPDLOG_DEBUG("grpc message={}", Quoted(args->message));
+    spdlog::debug("grpc message={}", Quoted(args->message));
   }
 }
 
