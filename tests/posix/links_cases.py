@@ -4,7 +4,6 @@ import errno
 import os
 import stat
 
-import syscalls
 from checks import KINDS, bind_socket, create, equal, exists, fails, identity, inode, links, make, read, true
 from people import OTHER, acting
 from suite import rule

@@ -3,7 +3,6 @@
 import errno
 import os
 
-import syscalls
 from checks import counts_subdirectories, create, equal, exists, fails, identity, inode, links, make, read, true
 from suite import rule
 from syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2

@@ -37,8 +37,9 @@ class Counts:
     def __init__(self, results, known, whole):
         number = {outcome: sum(result.outcome == outcome for result in results)
                   for outcome in ("ok", "FAIL", "skip", "known", "fixed")}
-        names = {result.case.name for result in results}
-        self.lost = sorted(set(known) - names) if whole else []  # listed, but no such case
+        names = [result.case.name for result in results]
+        self.lost = [] if not whole else sorted(  # listed, but no such case
+            listed for listed in known if not any(matches(listed, name) for name in names))
         self.passed, self.skipped, self.known = number["ok"], number["skip"], number["known"]
         self.failed = number["FAIL"] + number["fixed"] + len(self.lost)
 
@@ -51,6 +52,11 @@ class Counts:
                  for name in self.lost]
         known = f", {self.known} known failures" if self.known else ""
         return lines + [f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped{known}"]
+
+
+def matches(listed, name):
+    """A name in the list that ends with * stands for every case that begins so."""
+    return name.startswith(listed[:-1]) if listed.endswith("*") else name == listed
 
 
 def read_known(path):
@@ -84,9 +90,10 @@ class Runner:
     def run(self, case):
         started = time.monotonic()
         outcome, why = self._try(case)
-        if case.name in self._known:
+        reason = next((r for listed, r in self._known.items() if matches(listed, case.name)), None)
+        if reason:
             if outcome == "FAIL":
-                outcome, why = "known", f"{self._known[case.name]} ({why})"
+                outcome, why = "known", f"{reason} ({why})"
             elif outcome == "ok":
                 outcome, why = "fixed", "is listed as a known failure, but passes"
         return Result(case, outcome, why, time.monotonic() - started)
