@@ -41,6 +41,12 @@ def drop_caches():
             file.write("3")
 
 
+def expect(got, wanted):
+    """A run that did less than it claims is no measurement."""
+    if got != wanted:
+        raise RuntimeError(f"{got} instead of {wanted}")
+
+
 def timed(function):
     started = time.perf_counter()
     function()
@@ -69,7 +75,7 @@ def write_large(path, size):
     block = random.Random(1).randbytes(MIB)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     for _ in range(size // MIB):
-        os.write(fd, block)
+        expect(os.write(fd, block), MIB)
     os.fsync(fd)
     os.close(fd)
 
@@ -77,9 +83,11 @@ def write_large(path, size):
 def read_through(path):
     fd = os.open(path, os.O_RDONLY)
     buffer = bytearray(MIB)
-    while os.readv(fd, [buffer]):
-        pass
+    total = 0
+    while got := os.readv(fd, [buffer]):
+        total += got
     os.close(fd)
+    expect(total, os.stat(path).st_size)
 
 
 def sequential_write(directory, scale):
@@ -115,7 +123,8 @@ def random_read(size, threads):
             fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
             buffer = mmap.mmap(-1, size)
             for _ in range(each):
-                os.preadv(fd, [buffer], generator.randrange(scale.large_bytes // size) * size)
+                expect(os.preadv(fd, [buffer],
+                                 generator.randrange(scale.large_bytes // size) * size), size)
             os.close(fd)
         return each * threads / timed(lambda: in_threads(threads, work))
     return run
@@ -128,7 +137,7 @@ def create_small(directory, scale, size=4096):
         if number < 10:
             os.mkdir(folder)
         fd = os.open(os.path.join(folder, str(number)), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        os.write(fd, data)
+        expect(os.write(fd, data), size)
         os.close(fd)
 
 
@@ -193,7 +202,9 @@ def list_directory(directory, scale):
         for entry in os.scandir(directory):
             entry.stat(follow_symlinks=False)
             count += 1
-    return scale.names / timed(work)
+    seconds = timed(work)
+    expect(count, scale.names)
+    return count / seconds
 
 
 def nothing(path):
