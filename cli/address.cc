@@ -39,6 +39,11 @@ std::string HostPort::ToString() const {
                                       : absl::StrCat(host, ":", port);
 }
 
+bool SameAddress(const HostPort& one, const HostPort& other) {
+  auto host = [](const HostPort& a) { return a.host == "localhost" ? "127.0.0.1" : a.host; };
+  return host(one) == host(other) && one.port == other.port;
+}
+
 absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
   HostPort result;
   absl::string_view rest;

@@ -18,6 +18,9 @@ struct HostPort {
   friend bool operator==(const HostPort&, const HostPort&) = default;
 };
 
+// Also when one says "localhost", which is where `penstock up` listens.
+bool SameAddress(const HostPort& one, const HostPort& other);
+
 // "host", "host:port", "[v6]", "[v6]:port".
 absl::StatusOr<HostPort> ParseHostPort(absl::string_view text);
 

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "cli/human.h"
+#include "cli/paths.h"
 #include "common/net/grpc_credentials.h"
 #include "common/status.h"
 
@@ -42,7 +43,7 @@ absl::Status AdminClient::Explain(const grpc::Status& status, absl::Duration tim
         cluster_.directory.empty()
             ? absl::StrCat("is that its control (gRPC) port, is it running, and are the keys in ",
                            cluster_.keys_directory, " of this cluster?")
-            : absl::StrCat("`penstock up ", cluster_.directory,
+            : absl::StrCat("`penstock up ", ShellWord(cluster_.directory),
                            "` starts what is missing; its log "
                            "is ",
                            cluster_.directory, "/logs/metaserver.log");

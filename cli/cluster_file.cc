@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/paths.h"
 #include "common/file.h"
 #include "common/status.h"
 
@@ -163,7 +164,7 @@ absl::StatusOr<ClusterFile> ClusterDirectory::Read() const {
     return absl::NotFoundError(absl::StrCat(root,
                                             " holds no cluster (no cluster.json in it); "
                                             "`penstock up ",
-                                            root, "` makes one"));
+                                            ShellWord(root), "` makes one"));
   }
   ASSIGN_OR_RETURN(std::string text, ReadSmallFile(PosixFileSystem(), File()));
   absl::StatusOr<ClusterFile> file = ParseClusterFile(text);

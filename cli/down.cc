@@ -62,7 +62,7 @@ absl::Status Down(const DownOptions& options) {
     }
   }
   std::printf("the cluster in %s %s; `penstock up %s` starts it again\n", dir.root.c_str(),
-              stopped > 0 ? "is down" : "was not running", dir.root.c_str());
+              stopped > 0 ? "is down" : "was not running", ShellWord(dir.root).c_str());
   return absl::OkStatus();
 }
 

@@ -1,12 +1,15 @@
 #include "cli/find_cluster.h"
 
-#include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "cli/paths.h"
 #include "cli/verbs.h"
@@ -17,6 +20,7 @@ namespace penstock::cli {
 namespace {
 
 constexpr char kSystemKeys[] = "/etc/penstock";
+constexpr size_t kClustersRemembered = 16;
 
 std::string LastClusterFile() { return StateDirectory() + "/last"; }
 
@@ -38,20 +42,24 @@ absl::StatusOr<FoundCluster> FromDirectory(const std::string& directory) {
   return found;
 }
 
+std::optional<FoundCluster> KnownClusterAt(const HostPort& address) {
+  for (const std::string& directory : KnownClusters()) {
+    absl::StatusOr<FoundCluster> known = FromDirectory(directory);
+    if (known.ok() && SameAddress(known->metaserver, address)) return *std::move(known);
+  }
+  return std::nullopt;
+}
+
 absl::StatusOr<FoundCluster> FromAddress(const std::string& text, const ClusterOptions& options) {
   FoundCluster found;
   ASSIGN_OR_RETURN(found.metaserver, ParseHostPort(text));
   found.grpc_port = static_cast<uint16_t>(found.metaserver.port + 1);
   found.keys_directory = Environment("PENSTOCK_KEYS");
   if (!found.keys_directory.empty() || !options.keys.empty()) return found;
-  const std::string last = LastCluster();
-  if (!last.empty()) {
-    absl::StatusOr<FoundCluster> other = FromDirectory(last);
-    if (other.ok() && other->metaserver == found.metaserver) {
-      found.keys_directory = other->keys_directory;
-      found.grpc_port = other->grpc_port;
-      return found;
-    }
+  if (const auto known = KnownClusterAt(found.metaserver)) {
+    found.keys_directory = known->keys_directory;
+    found.grpc_port = known->grpc_port;
+    return found;
   }
   if (Readable(absl::StrCat(kSystemKeys, "/admin.key"))) {
     found.keys_directory = kSystemKeys;
@@ -82,6 +90,7 @@ void AddClusterOptions(CLI::App* verb, ClusterOptions& options) {
       ->type_name("DIR");
   verb->add_option("--grpc-port", options.grpc_port,
                    "the metaserver's control port, when it is not the address's port + 1")
+      ->check(CLI::Range(1, 65535))
       ->type_name("PORT");
 }
 
@@ -110,35 +119,47 @@ absl::StatusOr<FoundCluster> FindCluster(const ClusterOptions& options) {
   return found;
 }
 
-std::string LastCluster() {
+std::vector<std::string> KnownClusters() {
   absl::StatusOr<std::string> text = ReadSmallFile(PosixFileSystem(), LastClusterFile());
-  if (!text.ok()) return "";
-  const std::string directory(absl::StripAsciiWhitespace(*text));
-  return ClusterDirectory{directory}.HasCluster() ? directory : "";
+  std::vector<std::string> known;
+  if (!text.ok()) return known;
+  for (absl::string_view line : absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
+    if (ClusterDirectory{std::string(line)}.HasCluster()) known.emplace_back(line);
+  }
+  return known;
+}
+
+std::string LastCluster() {
+  const std::vector<std::string> known = KnownClusters();
+  return known.empty() ? "" : known.front();
 }
 
 absl::Status RememberCluster(const std::string& directory) {
+  std::vector<std::string> known = KnownClusters();
+  std::erase(known, directory);
+  known.insert(known.begin(), directory);
+  known.resize(std::min(known.size(), kClustersRemembered));
   RETURN_IF_ERROR(MakeDirectories(StateDirectory(), 0700));
-  return WriteSmallFile(PosixFileSystem(), LastClusterFile(), directory + "\n");
+  return WriteSmallFile(PosixFileSystem(), LastClusterFile(), absl::StrJoin(known, "\n") + "\n");
 }
 
 void ForgetCluster(const std::string& directory) {
-  absl::StatusOr<std::string> text = ReadSmallFile(PosixFileSystem(), LastClusterFile());
-  if (text.ok() && absl::StripAsciiWhitespace(*text) == directory) {
+  std::vector<std::string> known = KnownClusters();
+  std::erase(known, directory);
+  if (known.empty()) {
     unlink(LastClusterFile().c_str());
+    return;
   }
+  // What cannot be written names a directory that is gone, which readers leave out.
+  WriteSmallFile(PosixFileSystem(), LastClusterFile(), absl::StrJoin(known, "\n") + "\n")
+      .IgnoreError();
 }
 
 absl::StatusOr<std::string> FindMountKey(const std::string& from_option, const HostPort& address) {
   if (!from_option.empty()) return from_option;
   const std::string from_environment = Environment("PENSTOCK_KEY");
   if (!from_environment.empty()) return AbsolutePath(from_environment);
-  const std::string last = LastCluster();
-  if (!last.empty()) {
-    const ClusterDirectory dir{last};
-    absl::StatusOr<ClusterFile> file = dir.Read();
-    if (file.ok() && file->metaserver == address) return dir.Key("cluster.key");
-  }
+  if (const auto known = KnownClusterAt(address)) return known->keys_directory + "/cluster.key";
   const std::string system = absl::StrCat(kSystemKeys, "/cluster.key");
   if (access(system.c_str(), F_OK) == 0) return system;
   return absl::NotFoundError(

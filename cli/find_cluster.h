@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cli/address.h"
 #include "cli/cluster_file.h"
@@ -30,13 +31,15 @@ struct FoundCluster {
 };
 absl::StatusOr<FoundCluster> FindCluster(const ClusterOptions& options);
 
-// The cluster that `penstock up` started last; empty when there is none.
+// The clusters that `penstock up` started and that are still there, the last one first.
+std::vector<std::string> KnownClusters();
+// The first of them; empty when there is none.
 std::string LastCluster();
 absl::Status RememberCluster(const std::string& directory);
 void ForgetCluster(const std::string& directory);
 
-// The key for a mount of `address`: -o key, $PENSTOCK_KEY, the last cluster if it has that address,
-// /etc/penstock/cluster.key. NOT_FOUND says what to do.
+// The key for a mount of `address`: -o key, $PENSTOCK_KEY, that of a known cluster with that
+// address, /etc/penstock/cluster.key. NOT_FOUND says what to do.
 absl::StatusOr<std::string> FindMountKey(const std::string& from_option, const HostPort& address);
 
 }  // namespace penstock::cli

@@ -1,5 +1,7 @@
 // `penstock key`: the cluster key, the CA and certificates of a cluster that is set up by hand
 // (docs/operate/by-hand.md). `penstock up` makes its own.
+#include <absl/algorithm/container.h>
+#include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -92,6 +94,13 @@ Json ToJson(const CertificateInfo& info) {
 }
 
 // Describes a file without ever printing a secret.
+bool LooksLikeClusterKey(absl::string_view text) {
+  text = absl::StripAsciiWhitespace(text);
+  return text.size() == 64 && absl::c_all_of(text, [](char c) {
+           return absl::ascii_isxdigit(static_cast<unsigned char>(c));
+         });
+}
+
 absl::Status ShowKey(const KeyOptions& options) {
   const std::string path = AbsolutePath(options.path);
   ASSIGN_OR_RETURN(std::string text, ReadSmallFile(PosixFileSystem(), path));
@@ -99,6 +108,10 @@ absl::Status ShowKey(const KeyOptions& options) {
     return UsageError(absl::StrCat(path, " is a private key; name the certificate (.crt) instead"));
   }
   if (!absl::StrContains(text, "BEGIN CERTIFICATE")) {
+    // First: how a cluster key must be protected is no advice for another file.
+    if (!LooksLikeClusterKey(text)) {
+      return UsageError(absl::StrCat(path, " is neither a certificate nor a cluster key"));
+    }
     ASSIGN_OR_RETURN(net::ClusterKey key, net::ClusterKey::Load(path));
     // Proves nothing to anybody, but is the same for the same key.
     std::string print;
@@ -166,7 +179,7 @@ void AddKey(CLI::App& app, Program& program) {
 
   CLI::App* show = noun->add_subcommand(
       "show", "what a certificate says; of a cluster key only a fingerprint, to compare machines");
-  show->add_option("FILE", options->path, "")->required();
+  show->add_option("FILE", options->path, "a certificate (.crt) or a cluster key")->required();
   show->add_flag("--json", options->json, "print JSON");
   show->callback(run(ShowKey));
 }

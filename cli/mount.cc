@@ -1,4 +1,5 @@
 // `penstock mount`, and the form in which mount(8) calls mount.penstock.
+#include <absl/algorithm/container.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
@@ -31,6 +32,9 @@ absl::Status RunMountVerb(const MountVerbOptions& verb) {
   command.verbose = verb.verbose;
   command.settings = DefaultMountSettings(geteuid() == 0);
   for (const std::string& options : verb.options) {
+    if (absl::c_linear_search(absl::StrSplit(options, ','), absl::string_view("remount"))) {
+      return UsageError("a mount keeps its options: unmount it and mount it again with others");
+    }
     RETURN_IF_ERROR(ApplyMountOptions(options, command.settings));
   }
   return MountFileSystem(command);

@@ -50,8 +50,9 @@ absl::Status CheckMountpoint(const std::string& mountpoint) {
   }
   std::optional<MountEntry> mounted = MountAt(MountTable(), mountpoint);
   if (mounted.has_value() && mounted->type == kFileSystemType) {
-    return PosixError(EBUSY, absl::StrCat(mountpoint, " is already a mount of ", mounted->source,
-                                          "; `penstock umount ", mountpoint, "` ends it"));
+    return PosixError(EBUSY,
+                      absl::StrCat(mountpoint, " is already a mount of ", mounted->source,
+                                   "; `penstock umount ", ShellWord(mountpoint), "` ends it"));
   }
   return absl::OkStatus();
 }
@@ -61,8 +62,18 @@ std::string DefaultLogFile(const std::string& mountpoint) {
   return absl::StrCat(dir, "/mount-", EscapePath(mountpoint), ".log");
 }
 
+// Also a DIR without a slash, when a cluster is there, as with --cluster.
+absl::StatusOr<MountSource> FindSource(const std::string& text) {
+  const std::string where = text.substr(0, text.find(":/"));
+  const bool relative = !where.empty() && where[0] != '/';
+  if (relative && ClusterDirectory{AbsolutePath(where)}.HasCluster()) {
+    return ParseMountSource("./" + text);
+  }
+  return ParseMountSource(text);
+}
+
 absl::Status ResolveSource(const MountCommand& command, Plan& plan) {
-  ASSIGN_OR_RETURN(MountSource source, ParseMountSource(command.source));
+  ASSIGN_OR_RETURN(MountSource source, FindSource(command.source));
   HostPort address = source.address;
   std::string key_file = command.settings.key_file;
   if (!source.directory.empty()) {

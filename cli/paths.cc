@@ -4,6 +4,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_replace.h>
 #include <absl/strings/str_split.h>
 #include <pwd.h>
 #include <sys/stat.h>
@@ -68,6 +69,17 @@ std::string RuntimeDirectory() {
   const std::string runtime = Environment("XDG_RUNTIME_DIR");
   if (runtime.starts_with("/")) return runtime + "/penstock";
   return absl::StrCat("/tmp/penstock-", geteuid());
+}
+
+std::string ShellWord(absl::string_view word) {
+  constexpr absl::string_view kPlain = "_-./:,=+@%~";
+  bool plain = !word.empty() && word[0] != '~';
+  for (char c : word) {
+    const auto byte = static_cast<unsigned char>(c);
+    plain = plain && (absl::ascii_isalnum(byte) || byte >= 0x80 || absl::StrContains(kPlain, c));
+  }
+  if (plain) return std::string(word);
+  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
 }
 
 std::string EscapePath(absl::string_view path) {

@@ -19,6 +19,8 @@ std::string StateDirectory();
 // Where records of running mounts lie: $PENSTOCK_RUNTIME_DIR, else /run/penstock for root,
 // $XDG_RUNTIME_DIR/penstock, or /tmp/penstock-UID.
 std::string RuntimeDirectory();
+// As a shell wants to have it typed: quoted when it must be. For commands that messages name.
+std::string ShellWord(absl::string_view word);
 // A path as one file name: '/' becomes '+', everything unusual \xNN.
 std::string EscapePath(absl::string_view path);
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "cli/port_user.h"
 #include "common/status.h"
 
 namespace penstock::cli {
@@ -85,8 +86,10 @@ absl::Status CheckPortFree(const std::string& host, uint16_t port) {
   if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(fd, 1) == 0) {
     return absl::OkStatus();
   }
-  return PosixError(
-      errno, absl::StrCat("port ", port, " of ", host, " cannot be used: ", strerror(errno)));
+  const int error = errno;
+  const std::string user = error == EADDRINUSE ? PortUser(port) : "";
+  return PosixError(error, absl::StrCat("port ", port, " of ", host, " cannot be used: ",
+                                        user.empty() ? strerror(error) : user + " listens on it"));
 }
 
 bool SomebodyListens(const std::string& host, uint16_t port) {

@@ -11,6 +11,7 @@
 
 #include "cli/admin_client.h"
 #include "cli/human.h"
+#include "cli/paths.h"
 #include "cli/table.h"
 #include "common/status.h"
 
@@ -166,7 +167,7 @@ absl::StatusOr<wire::StatusResponse> WaitUntilReady(const ClusterDirectory& dir,
           ". The servers go on running; look into ", dir.root,
           "/logs, run this again to wait "
           "longer, or stop them with `penstock down ",
-          dir.root, "`"));
+          ShellWord(dir.root), "`"));
     }
     absl::SleepFor(absl::Milliseconds(200));
   }

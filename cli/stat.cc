@@ -133,7 +133,8 @@ void PrintEntry(const std::string& path, const wire::Entry& entry, const Cluster
               HumanBytes(layout.chunk_size_bytes()).c_str(),
               storage_class == nullptr ? "unknown" : storage_class->name.c_str());
   if (entry.other_writers()) {
-    std::printf("%-10s it is open for writing, so its size here may be behind\n", "note");
+    std::printf("%-10s open for writing, or closed just now: its size here may be behind\n",
+                "note");
   }
 }
 
@@ -197,6 +198,7 @@ Json EntryJson(const std::string& path, const wire::Entry& entry) {
                {"inline", entry.is_inline()}};
   if (S_ISREG(attr.mode())) {
     const FileLayout layout = LayoutOf(entry.layout());
+    json["open_for_writing"] = entry.other_writers();
     json["layout"] = {{"content", absl::StrFormat("%016x", layout.content.value())},
                       {"seed", layout.seed},
                       {"chunk_size_bytes", layout.chunk_size_bytes()},

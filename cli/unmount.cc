@@ -55,7 +55,7 @@ absl::Status BusyError(const std::string& mountpoint) {
                           users.empty() ? "" : absl::StrCat(" by ", absl::StrJoin(users, ", ")),
                           "; end that (also shells that stand in it), or detach it with `penstock "
                           "umount --lazy ",
-                          mountpoint, "`"));
+                          ShellWord(mountpoint), "`"));
 }
 
 // One try. EBUSY when it is in use.

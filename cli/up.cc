@@ -1,5 +1,6 @@
 // `penstock up`: a whole cluster on this machine, everything under one directory.
 #include <absl/algorithm/container.h>
+#include <absl/cleanup/cleanup.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
@@ -93,7 +95,8 @@ void PrintSummary(const ClusterDirectory& dir, const ClusterFile& file,
   for (const StartedServer& server : servers) {
     if (server.new_one) started.push_back(server.spec.name);
   }
-  const std::string command = CommandName();
+  const std::string command = ShellWord(CommandName());
+  const std::string root = ShellWord(dir.root);
   std::vector<std::string> ports;
   for (const ChunkServerEntry& server : file.chunkservers)
     ports.push_back(absl::StrCat(server.port));
@@ -113,25 +116,26 @@ void PrintSummary(const ClusterDirectory& dir, const ClusterFile& file,
   std::printf("  logs         %s/logs\n\n", dir.root.c_str());
   std::printf("look at it     %s status\n", command.c_str());
   if (file.mounts.empty()) {
-    std::printf("mount it       %s mount %s MOUNTPOINT\n", command.c_str(), dir.root.c_str());
+    std::printf("mount it       %s mount %s MOUNTPOINT\n", command.c_str(), root.c_str());
   }
-  std::printf("stop it        %s down %s\n", command.c_str(), dir.root.c_str());
+  std::printf("stop it        %s down %s\n", command.c_str(), root.c_str());
   std::fflush(stdout);
 }
 
-absl::Status AddMountpoint(const ClusterDirectory& dir, const std::string& mountpoint,
-                           ClusterFile& file) {
-  if (mountpoint.empty()) return absl::OkStatus();
-  const std::string path = AbsolutePath(mountpoint);
-  if (absl::c_linear_search(file.mounts, path)) return absl::OkStatus();
-  if (absl::StartsWith(path + "/", dir.root + "/")) {
-    return UsageError(absl::StrCat("the mountpoint ", path,
-                                   " may not lie in the cluster's own "
-                                   "directory ",
-                                   dir.root));
+// True when it is new to the cluster.
+absl::StatusOr<bool> AddMountpoint(const std::string& mountpoint, ClusterFile& file) {
+  if (mountpoint.empty()) return false;
+  std::string path = AbsolutePath(mountpoint);
+  if (absl::c_linear_search(file.mounts, path)) return false;
+  RETURN_IF_ERROR(MakeDirectories(path));
+  // Without symlinks, as the kernel's mount table will have it.
+  if (char* real = realpath(path.c_str(), nullptr)) {
+    path = real;
+    free(real);
   }
+  if (absl::c_linear_search(file.mounts, path)) return false;
   file.mounts.push_back(path);
-  return dir.Write(file);
+  return true;
 }
 
 // A cluster that was brought up.
@@ -148,21 +152,32 @@ absl::Status Serve(const UpOptions& options, const ClusterDirectory& dir, Brough
   }
   ASSIGN_OR_RETURN(wire::StatusResponse status,
                    WaitUntilReady(dir, brought.file, brought.servers, wait));
-  RETURN_IF_ERROR(AddMountpoint(dir, options.mountpoint, brought.file));
+  ASSIGN_OR_RETURN(const bool new_mount, AddMountpoint(options.mountpoint, brought.file));
   ASSIGN_OR_RETURN(std::vector<std::string> mounted, MountMissing(dir, brought.file));
+  // Only now: a mountpoint that cannot be mounted must not fail every later `up`.
+  if (new_mount) RETURN_IF_ERROR(dir.Write(brought.file));
   PrintSummary(dir, brought.file, brought.servers, mounted);
-  for (const wire::TargetInfo& target : status.targets()) {
-    if (target.target().state() == wire::TARGET_ONLINE) continue;
-    std::printf("warning: target %u (%s) is %s: %s\n", target.target().target_id(),
-                target.target().path().c_str(), StateName(target.target().state()).c_str(),
-                target.problem().c_str());
+  if (!status.problems().empty()) std::printf("\n");
+  for (const std::string& problem : status.problems()) {
+    std::printf("PROBLEM  %s\n", problem.c_str());
   }
   std::fflush(stdout);
   return absl::OkStatus();
 }
 
-absl::StatusOr<Brought> Bring(const UpOptions& options, const ClusterDirectory& dir) {
+// Takes away what `up` made in a new directory before it was refused.
+void RemoveTraces(const ClusterDirectory& dir, bool was_there) {
+  unlink(dir.Below("run/lock").c_str());
+  rmdir(dir.Below("run").c_str());
+  if (!was_there) rmdir(dir.root.c_str());  // stays when anything else is in it
+}
+
+absl::StatusOr<Brought> Bring(const UpOptions& options, const ClusterDirectory& dir,
+                              bool was_there) {
   ASSIGN_OR_RETURN(DirectoryLock lock, DirectoryLock::Take(dir));
+  absl::Cleanup tidy = [&] {
+    if (!dir.HasCluster()) RemoveTraces(dir, was_there);
+  };
   Brought brought;
   ASSIGN_OR_RETURN(brought.file, OpenOrMakeCluster(dir, options.layout));
   ASSIGN_OR_RETURN(brought.servers, StartServers(dir, brought.file));
@@ -171,7 +186,7 @@ absl::StatusOr<Brought> Bring(const UpOptions& options, const ClusterDirectory& 
     std::fprintf(stderr,
                  "penstock: warning: other verbs will not find this cluster by themselves (%s); "
                  "name it by --cluster %s\n",
-                 std::string(remembered.message()).c_str(), dir.root.c_str());
+                 std::string(remembered.message()).c_str(), ShellWord(dir.root).c_str());
   }
   const absl::Status serving = Serve(options, dir, brought);
   if (serving.ok()) return brought;
@@ -188,7 +203,7 @@ absl::Status StayAndStop(const ClusterDirectory& dir, Brought& brought) {
     const absl::Status alive = CheckAlive(servers);
     if (alive.ok() || !dir.HasCluster()) continue;
     std::fprintf(stderr, "penstock: %s\n  `penstock up %s` starts it again\n",
-                 std::string(alive.message()).c_str(), dir.root.c_str());
+                 std::string(alive.message()).c_str(), ShellWord(dir.root).c_str());
     std::erase_if(servers, [](const StartedServer& s) { return !IsRunning(s.process); });
   }
   if (servers.empty()) return absl::OkStatus();  // `penstock down`, from elsewhere
@@ -196,16 +211,35 @@ absl::Status StayAndStop(const ClusterDirectory& dir, Brought& brought) {
   return StopCluster(dir, brought.file, {}).status();
 }
 
-absl::Status Up(const UpOptions& options) {
-  const ClusterDirectory dir{AbsolutePath(options.directory)};
+absl::Status CheckNames(const UpOptions& options, const ClusterDirectory& dir) {
+  if (options.directory.empty() || dir.root == "/") {
+    return UsageError("DIR is empty or /; name a directory of its own for the cluster");
+  }
   if (absl::StrContains(dir.root, ',')) {
     return UsageError(absl::StrCat("DIR may have no comma in it: ", dir.root));
   }
+  if (options.mountpoint.empty()) return absl::OkStatus();
+  const std::string mountpoint = AbsolutePath(options.mountpoint);
+  if (absl::StartsWith(mountpoint + "/", dir.root + "/")) {
+    return UsageError(absl::StrCat("the mountpoint ", mountpoint,
+                                   " may not lie in the cluster's own directory ", dir.root));
+  }
+  if (absl::StartsWith(dir.root + "/", mountpoint + "/")) {
+    return UsageError(absl::StrCat("the mountpoint ", mountpoint,
+                                   " would hide the cluster's own directory ", dir.root));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Up(const UpOptions& options) {
+  const ClusterDirectory dir{AbsolutePath(options.directory)};
+  RETURN_IF_ERROR(CheckNames(options, dir));
   RETURN_IF_ERROR(CheckDirectory(dir));
   if (!options.mountpoint.empty()) RETURN_IF_ERROR(CheckFuse());
+  const bool was_there = std::filesystem::exists(dir.root);
   RETURN_IF_ERROR(MakeDirectories(dir.Below("run")));
   if (options.foreground) BlockStopSignals();
-  ASSIGN_OR_RETURN(Brought brought, Bring(options, dir));
+  ASSIGN_OR_RETURN(Brought brought, Bring(options, dir, was_there));
   if (!options.foreground) return absl::OkStatus();
   return StayAndStop(dir, brought);
 }

@@ -1,6 +1,7 @@
 #include "cli/verbs.h"
 
 #include <absl/strings/cord.h>
+#include <absl/strings/str_cat.h>
 
 #include <cstdio>
 
@@ -8,6 +9,26 @@ namespace penstock::cli {
 namespace {
 
 constexpr absl::string_view kUsagePayload = "penstock/usage";
+
+// "penstock target ls": as far as the command line could be followed.
+int ReportParseError(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* at = &app;
+  std::string command = app.get_name();
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    command += " " + at->get_name();
+  }
+  const bool no_verb = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
+                       !at->get_subcommands([](const CLI::App*) { return true; }).empty();
+  std::string what = error.what();
+  if (no_verb) {
+    const std::vector<std::string> rest = at->remaining();
+    what = rest.empty() ? "a verb is missing" : absl::StrCat("there is no verb '", rest[0], "'");
+  }
+  std::fprintf(stderr, "%s: %s; `%s --help` explains\n", command.c_str(), what.c_str(),
+               command.c_str());
+  return kExitUsage;
+}
 
 }  // namespace
 
@@ -48,7 +69,8 @@ int RunCommand(const std::vector<std::string>& arguments) {
   try {
     app.parse(reversed);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitOk : kExitUsage;  // 0: --help or --version
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help or --version
+    return ReportParseError(app, error);
   }
   return ReportOutcome(program.run());
 }

@@ -11,6 +11,8 @@ TEST_CASE("a command line that makes no sense has exit code 2", "[cli][command_l
   REQUIRE(RunCommand({"up"}) == kExitUsage);
   REQUIRE(RunCommand({"up", "/d", "--chunkservers", "0"}) == kExitUsage);
   REQUIRE(RunCommand({"target"}) == kExitUsage);
+  REQUIRE(RunCommand({"target", "frobnicate"}) == kExitUsage);
+  REQUIRE(RunCommand({"status", "--grpc-port", "99999"}) == kExitUsage);
   REQUIRE(RunCommand({"mount", "a:99999", "/nowhere"}) != kExitOk);
   REQUIRE(RunCommand({"mount", "a", "/nowhere", "-o", "frobnicate"}) == kExitUsage);
   REQUIRE(RunCommand({"stat", "/etc/passwd"}) == kExitUsage);
@@ -26,12 +28,30 @@ TEST_CASE("help and version have exit code 0", "[cli][command_line]") {
   }
 }
 
+TEST_CASE("up takes no directory that cannot be the cluster's own", "[cli][command_line]") {
+  TemporaryDirectory dir;
+  REQUIRE(RunCommand({"up", ""}) == kExitUsage);
+  REQUIRE(RunCommand({"up", "/"}) == kExitUsage);
+  REQUIRE(RunCommand({"up", dir / "c", "--mount", dir / "c/m"}) == kExitUsage);
+  REQUIRE(RunCommand({"up", dir / "c", "--mount", dir.path()}) == kExitUsage);
+  REQUIRE(RunCommand({"up", dir / "c", "--replication", "5"}) == kExitUsage);
+  REQUIRE_FALSE(std::filesystem::exists(dir / "c"));
+}
+
+TEST_CASE("key show tells nobody to protect what is no key", "[cli][command_line]") {
+  REQUIRE(RunCommand({"key", "show", "/etc/passwd"}) == kExitUsage);
+  TemporaryDirectory dir;
+  REQUIRE(RunCommand({"key", "cluster", dir / "cluster.key"}) == kExitOk);
+  REQUIRE(RunCommand({"key", "show", dir / "cluster.key"}) == kExitOk);
+}
+
 TEST_CASE("mount(8) calls with its own switches", "[cli][command_line]") {
   REQUIRE(RunMountCommand({"node7:/a", "/mnt", "-f", "-o", "rw,_netdev"}) == kExitOk);
   REQUIRE(RunMountCommand({"node7", "/mnt", "-sfnv", "-t", "penstock", "-oro"}) == kExitOk);
   REQUIRE(RunMountCommand({"node7"}) == kExitUsage);
   REQUIRE(RunMountCommand({"node7", "/mnt", "-o"}) == kExitUsage);
   REQUIRE(RunMountCommand({"node7", "/mnt", "-x"}) == kExitUsage);
+  REQUIRE(RunMountCommand({"node7", "/mnt", "-o", "rw,remount"}) == kExitUsage);
   REQUIRE(RunMountCommand({"node7", "/mnt", "-o", "frobnicate"}) == kExitUsage);
 }
 

@@ -84,6 +84,24 @@ TEST_CASE("a directory without a cluster is named in the error", "[cli][find_clu
   REQUIRE_THAT(std::string(FindCluster(options).status().message()), Catch::Contains("/three"));
 }
 
+TEST_CASE("every cluster that is still there is known by its address", "[cli][find_cluster]") {
+  World world;
+  REQUIRE(RememberCluster(world.dir / "one").ok());
+  REQUIRE(RememberCluster(world.dir / "two").ok());
+  REQUIRE(RememberCluster(world.dir / "two").ok());
+  REQUIRE(KnownClusters() == std::vector<std::string>{world.dir / "two", world.dir / "one"});
+  ClusterOptions options;
+  options.cluster = "localhost:7600";
+  REQUIRE(FindCluster(options)->keys_directory == world.dir / "one/keys");
+  REQUIRE(*FindMountKey("", {"127.0.0.1", 7600}) == world.dir / "one/keys/cluster.key");
+
+  // The one that was started last goes: the one before it is the last again.
+  ForgetCluster(world.dir / "two");
+  REQUIRE(FindCluster({})->directory == world.dir / "one");
+  std::filesystem::remove_all(world.dir / "one");
+  REQUIRE(LastCluster().empty());
+}
+
 TEST_CASE("a wiped cluster is forgotten", "[cli][find_cluster]") {
   World world;
   REQUIRE(RememberCluster(world.dir / "one").ok());

@@ -93,6 +93,52 @@ class CommandTest(harness.ClusterTest):
             self.assertEqual(os.stat(path).st_mode & 0o077, 0, path)
 
 
+class UpTest(harness.ClusterTest):
+    def test_a_mountpoint_that_cannot_be_is_not_remembered(self):
+        refused = self.cluster.penstock("up", self.cluster.dir, "--mount", "/proc/nowhere",
+                                        check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("/proc/nowhere", refused.stderr)
+        self.cluster.penstock("up", self.cluster.dir)
+
+    def test_a_refused_up_leaves_nothing(self):
+        new = os.path.join(self.local, "new")
+        refused = self.cluster.penstock("up", new, "--base-port", str(self.cluster.base_port),
+                                        check=False)
+        self.assertIn("penstock-metaserver (pid", refused.stderr)
+        self.assertFalse(os.path.exists(new))
+        os.mkdir(new)  # somebody's own
+        self.cluster.penstock("up", new, "--base-port", str(self.cluster.base_port), check=False)
+        self.assertEqual(os.listdir(new), [])
+
+    def test_names_with_spaces_symlinks_and_without_a_slash(self):
+        other = ClusterUnderTest("names", chunkservers=1, replication=1, mount=False)
+        try:
+            place, link = os.path.join(other.home, "real place"), os.path.join(other.home, "link")
+            os.mkdir(place)
+            os.symlink("real place", link)
+            home = os.path.join(other.home, "my cluster")
+            up = ["up", home, "--chunkservers", "1", "--base-port", str(other.base_port),
+                  "--mount", link]
+            for _ in range(2):
+                output = other.penstock(*up).stdout
+            self.assertTrue(os.path.ismount(place))
+            other.penstock("umount", link)
+            mount = subprocess.run([program(), "mount", "my cluster", place, "-o",
+                                    f"log_file={other.home}/mount.log"], cwd=other.home,
+                                   env=other.env, stderr=subprocess.PIPE, text=True)
+            self.assertEqual(mount.returncode, 0, mount.stderr)
+            # What `up` tells to type can be pasted.
+            stop = [line for line in output.splitlines() if line.startswith("stop it")][0]
+            subprocess.run(stop.removeprefix("stop it"), shell=True, check=True, env=other.env,
+                           stdout=subprocess.DEVNULL)
+            self.assertFalse(os.path.ismount(place))
+            other.penstock("down", home, "--wipe")
+            self.assertFalse(os.path.exists(home))
+        finally:
+            other.remove()
+
+
 class FlippedBitTest(harness.ClusterTest):
     def test_a_flipped_bit_is_detected_and_never_served(self):
         pattern = bytes(range(256)) * 8192  # 2 MiB, easy to find in a slab
