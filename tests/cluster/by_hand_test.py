@@ -83,7 +83,8 @@ class ByHandTest(unittest.TestCase):
         def attempt():
             self.assertTrue(all(s.poll() is None for s in self.servers.values()), self.output())
             return self.run_command("mount", f"127.0.0.1:{self.port}", self.at("mnt"), "-o",
-                                    f"key={self.at('keys/cluster.key')}", check=False).returncode == 0
+                                    f"key={self.at('keys/cluster.key')},log_file={self.at('mount.log')}",
+                                    check=False).returncode == 0
         wait_for(attempt, 60, "the mount: " + self.output(), every_s=0.5)
 
     def test_servers_with_config_files_serve_stop_cleanly_and_come_back(self):

@@ -81,7 +81,9 @@ class ClusterUnderTest:
         mountpoint = os.path.join(self.home, name)
         os.makedirs(mountpoint, exist_ok=True)
         address = f"127.0.0.1:{self.base_port}" + (f":{subdir}" if subdir else "")
-        option = f"key={self.dir}/keys/cluster.key" + (f",{options}" if options else "")
+        # Not in /var/log/penstock, where a test has no business.
+        option = (f"key={self.dir}/keys/cluster.key,log_file={self.home}/{os.path.basename(name)}.log"
+                  + (f",{options}" if options else ""))
         self.penstock("mount", address, mountpoint, "-o", option)
         self.extra_mounts.append(mountpoint)
         return mountpoint

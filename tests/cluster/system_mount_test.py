@@ -41,7 +41,7 @@ class SystemMountTest(harness.ClusterTest):
         write_file(self.path("f"), b"through mount(8)")
         relative = os.path.relpath(self.path("f"), self.base)
         output = self.run_script(self.prelude() + (
-            "mount -t penstock -o key=$KEY,noatime $ADDRESS $MNT\n"
+            "mount -t penstock -o key=$KEY,noatime,log_file=$MNT.log $ADDRESS $MNT\n"
             f"cat $MNT/{relative}\necho\nfindmnt -no FSTYPE,SOURCE $MNT\numount $MNT\n"
             "findmnt $MNT && exit 1 || true\n"))
         self.assertIn("through mount(8)", output)
@@ -51,7 +51,8 @@ class SystemMountTest(harness.ClusterTest):
         write_file(self.path("f"), b"through fstab")
         relative = os.path.relpath(self.path("f"), self.base)
         output = self.run_script(self.prelude() + (
-            f"echo \"$ADDRESS $MNT penstock key=$KEY,_netdev,nofail,ro 0 0\" > {self.local}/fstab\n"
+            "OPTIONS=key=$KEY,_netdev,nofail,ro,log_file=$MNT.log\n"
+            f"echo \"$ADDRESS $MNT penstock $OPTIONS 0 0\" > {self.local}/fstab\n"
             f"mount --bind {self.local}/fstab /etc/fstab\nmount $MNT\ncat $MNT/{relative}\n"
             "echo\ntouch $MNT/new 2>/dev/null && exit 1\numount $MNT\n"))
         self.assertIn("through fstab", output)
