@@ -86,18 +86,22 @@ absl::Status Reclaimer::VisitList(
 }
 
 absl::Status Reclaimer::ReclaimOrphans() {
-  const absl::Time due = names_->clock().Now() - options_.grace;
+  // Who had it open when it lost its name has reported that by the end of the grace period, or is
+  // awaited. Not just since: the report may have been on its way already, or the open so.
+  const absl::Time due =
+      std::min(names_->clock().Now(), names_->sessions().AllReportedAt()) - options_.grace;
   std::vector<std::pair<std::string, Orphan>> chosen;
   RETURN_IF_ERROR(VisitList(
       kOrphanList, [&](const std::string& key, std::string_view value) -> absl::StatusOr<bool> {
         ASSIGN_OR_RETURN(Orphan orphan, DecodeOrphan(key, value));
-        const absl::Time since = ToAbslTime(orphan.since);
-        // Who had it open when it lost its name has reported by now, or is awaited.
-        if (since > due || !names_->sessions().AllReportedSince(since)) return false;
+        if (ToAbslTime(orphan.since) > due) return false;
         if (!names_->sessions().IsHeld(orphan.ino)) chosen.emplace_back(key, std::move(orphan));
         return chosen.size() < options_.max_orphans_a_round;
       }));
-  for (const auto& [key, orphan] : chosen) RETURN_IF_ERROR(ReclaimOne(key, orphan));
+  for (const auto& [key, orphan] : chosen) {
+    const absl::Status status = ReclaimOne(key, orphan);
+    if (!absl::IsAborted(status)) RETURN_IF_ERROR(status);  // ABORTED: held again
+  }
   return absl::OkStatus();
 }
 
@@ -109,7 +113,7 @@ absl::Status Reclaimer::ReclaimOne(const std::string& key, const Orphan& orphan)
     auto inode = m.view().GetInode(orphan.ino);
     if (ErrnoOf(inode.status()) == ESTALE) return absl::OkStatus();
     RETURN_IF_ERROR(inode.status());
-    // Opened by its number between the choice and the lock: wait for the next round.
+    // Opened by its number between the choice and the lock: it waits until that ends, too.
     if (names_->sessions().IsHeld(orphan.ino)) return absl::AbortedError("held again");
     m.BuryContent(*inode);
     m.Delete(Family::kInode, InodeKey(orphan.ino));

@@ -1,43 +1,34 @@
 // The part of SessionTable that knows which session holds which inode open.
 #include <algorithm>
 
+#include "common/status.h"
 #include "metaserver/session/session_table.h"
 
 namespace penstock::metaserver {
 
 void SessionTable::SetOpen(Session& session, uint64_t ino, bool write) {
-  bool& writes = session.opens[ino];
-  if (write && !writes) {
-    writes = true;
-    ++session.writes;
-  }
-  const uint64_t id = session.record.id.value();
-  auto& holders = holders_[ino];
-  for (auto& [holder, holds_write] : holders) {
-    if (holder != id) continue;
-    holds_write = writes;
-    return;
-  }
-  holders.emplace_back(id, writes);
+  const auto [open, fresh] = session.opens.try_emplace(ino, false);
+  Holders& holders = holders_[ino];
+  if (fresh) ++holders.sessions;
+  if (!write || open->second) return;
+  open->second = true;
+  ++session.writes;
+  ++holders.writers;
 }
 
 void SessionTable::Release(Session& session, uint64_t ino, bool write_only) {
   auto open = session.opens.find(ino);
   if (open == session.opens.end()) return;
-  if (open->second) --session.writes;
-  open->second = false;
-  if (!write_only) session.opens.erase(open);
-  auto held = holders_.find(ino);
-  if (held == holders_.end()) return;
-  auto& holders = held->second;
-  auto self = std::find_if(holders.begin(), holders.end(), [&session](const auto& holder) {
-    return holder.first == session.record.id.value();
-  });
-  if (self == holders.end()) return;
-  self->second = false;
+  const auto held = holders_.find(ino);
+  INVARIANT(held != holders_.end());
+  if (open->second) {
+    open->second = false;
+    --session.writes;
+    --held->second.writers;
+  }
   if (write_only) return;
-  holders.erase(self);
-  if (holders.empty()) holders_.erase(held);
+  session.opens.erase(open);
+  if (--held->second.sessions == 0) holders_.erase(held);
 }
 
 void SessionTable::DropAll(Session& session) {
@@ -58,9 +49,12 @@ bool SessionTable::OtherWriters(InodeNumber ino, SessionId self) const {
   absl::MutexLock lock(&mu_);
   auto held = holders_.find(ino.value());
   if (held == holders_.end()) return false;
-  return std::any_of(held->second.begin(), held->second.end(), [self](const auto& holder) {
-    return holder.second && holder.first != self.value();
-  });
+  uint32_t own = 0;
+  if (const Session* session = Find(self)) {
+    auto open = session->opens.find(ino.value());
+    if (open != session->opens.end() && open->second) own = 1;
+  }
+  return held->second.writers > own;
 }
 
 bool SessionTable::IsHeld(InodeNumber ino) const {
@@ -68,10 +62,11 @@ bool SessionTable::IsHeld(InodeNumber ino) const {
   return holders_.contains(ino.value());
 }
 
-bool SessionTable::AllReportedSince(absl::Time time) const {
+absl::Time SessionTable::AllReportedAt() const {
+  absl::Time all = absl::InfiniteFuture();
   absl::MutexLock lock(&mu_);
-  return std::all_of(sessions_.begin(), sessions_.end(),
-                     [time](const auto& item) { return item.second->last_report > time; });
+  for (const auto& [id, session] : sessions_) all = std::min(all, session->last_report);
+  return all;
 }
 
 }  // namespace penstock::metaserver

@@ -12,6 +12,9 @@
 namespace penstock::metaserver {
 namespace {
 
+constexpr size_t kMaxTextBytes = 4096;   // of a name that a client gives of itself
+constexpr int kMaxTransportsKept = 256;  // of one session, to be listed
+
 IdBlocks::Options SessionIds() {
   IdBlocks::Options options;
   options.key = std::string(kNextSessionKey);
@@ -49,6 +52,12 @@ absl::Status SessionTable::Load() {
 
 absl::StatusOr<SessionId> SessionTable::OpenSession(const wire::OpenSessionRequest& request,
                                                     std::string_view peer_address) {
+  for (const std::string* text :
+       {&request.hostname(), &request.mountpoint(), &request.version(), &request.subdir()}) {
+    if (text->size() > kMaxTextBytes) {
+      return absl::InvalidArgumentError("open session: a name is too long");
+    }
+  }
   {
     absl::MutexLock lock(&mu_);
     if (sessions_.size() >= options_.max_sessions) {
@@ -128,7 +137,8 @@ absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& reques
   for (uint64_t ino : request.released_write()) Release(*session, ino, /*write_only=*/true);
   for (uint64_t ino : request.opened()) SetOpen(*session, ino, /*write=*/false);
   for (uint64_t ino : request.opened_write()) SetOpen(*session, ino, /*write=*/true);
-  session->transports.assign(request.transports().begin(), request.transports().end());
+  const int kept = std::min(request.transports_size(), kMaxTransportsKept);
+  session->transports.assign(request.transports().begin(), request.transports().begin() + kept);
   session->last_heartbeat = clock_->SinceBoot();
   session->in_the_way = false;
   if (session->whole) session->last_report = clock_->Now();

@@ -86,8 +86,9 @@ class SessionTable {
   bool OtherWriters(InodeNumber ino, SessionId self) const;
   bool IsHeld(InodeNumber ino) const;
   bool IsKnown(SessionId session) const;  // also while it is being fenced
-  // True when every session has reported since `time`: whoever had a file open then has said so.
-  bool AllReportedSince(absl::Time time) const;
+  // Every session has reported what it holds at this time or later: whoever had a file open then
+  // has said so. InfinitePast while one has not reported since the start of this process.
+  absl::Time AllReportedAt() const;
 
   // Ends the sessions that are silent for too long, has ended ones fenced, and forgets those whose
   // fence is confirmed. Called now and then by the Reclaimer. After an error nothing new was
@@ -115,6 +116,11 @@ class SessionTable {
     uint32_t writes = 0;
     std::vector<wire::PeerTransport> transports;
     std::array<Slot, kSlotsPerSession> slots;
+  };
+  // Of one inode. Which sessions they are stands in their `opens`.
+  struct Holders {
+    uint32_t sessions = 0;
+    uint32_t writers = 0;
   };
   // Confirmed fences; the cluster side may report one after the table is gone.
   struct Fenced {
@@ -153,9 +159,7 @@ class SessionTable {
   const std::shared_ptr<Fenced> fenced_ = std::make_shared<Fenced>();
   mutable absl::Mutex mu_;
   Sessions sessions_ ABSL_GUARDED_BY(mu_);
-  // Who holds an inode: sessions, each with "for writing".
-  absl::flat_hash_map<uint64_t, std::vector<std::pair<uint64_t, bool>>> holders_
-      ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<uint64_t, Holders> holders_ ABSL_GUARDED_BY(mu_);  // by inode
 };
 
 }  // namespace penstock::metaserver

@@ -109,6 +109,28 @@ TEST_CASE("an inline file leaves nothing to delete", "[metaserver][reclaim]") {
   REQUIRE(r.cluster.deletes.empty());
 }
 
+TEST_CASE("a report that was on its way when a file lost its name does not count",
+          "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  const uint64_t ino = r.fs.InoOf("/f");
+  const SessionId reader = r.fs.OpenSession("node2");
+  r.fs.Report(r.fs.session());
+  REQUIRE(r.fs.Unlink("/f").ok());
+  r.fs.clock().Advance(absl::Seconds(1));
+  r.fs.Report(reader);  // made before it opened the file
+  r.fs.clock().Advance(absl::Seconds(10));
+  r.fs.Report(r.fs.session());
+  r.Round();
+  REQUIRE(r.fs.Getattr(ino).ok());
+  wire::SessionHeartbeatRequest beat;
+  beat.set_session_id(reader.value());
+  beat.add_opened(ino);
+  REQUIRE(r.fs.names().sessions().Heartbeat(beat).ok());
+  r.fs.Report(r.fs.session());
+  r.Round();
+  REQUIRE(r.fs.Getattr(ino).ok());
+}
+
 TEST_CASE("an open file outlives its name until the holder lets go", "[metaserver][reclaim]") {
   ReclaimFixture r;
   const uint64_t ino = r.fs.InoOf("/f");
