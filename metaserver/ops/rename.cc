@@ -12,6 +12,7 @@ namespace {
 struct Side {
   InodeNumber parent;
   std::string_view name;
+  uint32_t parent_links = 0;
   bool exists = false;
   Inode inode;
 };
@@ -77,7 +78,8 @@ absl::Status LockAndLoad(Mutation& m, Plan& plan) {
   }
   m.locks().LockInodes(inodes);
   for (Side* side : {&plan.from, &plan.to}) {
-    RETURN_IF_ERROR(m.view().GetDirectory(side->parent).status());
+    ASSIGN_OR_RETURN(const Inode parent, m.view().GetDirectory(side->parent));
+    side->parent_links = parent.nlink;
     if (!side->exists) continue;
     ASSIGN_OR_RETURN(side->inode, m.view().GetInode(side->inode.ino));
   }
@@ -95,6 +97,15 @@ absl::Status CheckNotBelow(const ReadView& view, InodeNumber moved, InodeNumber 
   return absl::OkStatus();
 }
 
+// A directory that comes below another one is a link to it.
+absl::Status CheckLinks(const Mutation& m, const Side& comes, const Side& place) {
+  const bool more = comes.inode.is_directory() && !place.inode.is_directory();
+  if (more && place.parent_links >= m.context().max_links) {
+    return PosixError(EMLINK, "too many directories");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Check(const Mutation& m, const Plan& plan) {
   if (!plan.from.exists) return PosixError(ENOENT, "rename: no such name");
   if (plan.exchange && !plan.to.exists) return PosixError(ENOENT, "exchange: no such name");
@@ -106,6 +117,8 @@ absl::Status Check(const Mutation& m, const Plan& plan) {
     if (plan.exchange && plan.to.inode.is_directory()) {
       RETURN_IF_ERROR(CheckNotBelow(m.view(), plan.to.inode.ino, plan.from.parent));
     }
+    RETURN_IF_ERROR(CheckLinks(m, plan.from, plan.to));
+    if (plan.exchange) RETURN_IF_ERROR(CheckLinks(m, plan.to, plan.from));
   }
   if (plan.exchange || !plan.to.exists || plan.from.inode.ino == plan.to.inode.ino) {
     return absl::OkStatus();

@@ -9,6 +9,8 @@ namespace penstock::metaserver {
 
 absl::Status CheckXattrName(std::string_view name) {
   if (name.size() > kMaxXattrNameBytes) return PosixError(ERANGE, "attribute name too long");
+  // A list of names has zero bytes between them.
+  if (name.find('\0') != name.npos) return PosixError(EINVAL, "zero byte in an attribute name");
   for (std::string_view known : {"user.", "trusted.", "security."}) {
     if (!name.starts_with(known)) continue;
     if (name.size() == known.size()) return PosixError(EINVAL, "empty attribute name");

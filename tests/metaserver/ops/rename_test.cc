@@ -77,4 +77,17 @@ TEST_CASE("renaming one link of a file onto another changes nothing", "[metaserv
   REQUIRE(fs.Lookup("/a")->attr().nlink() == 2);
 }
 
+TEST_CASE("rename keeps to the limit of a directory's links", "[metaserver][rename]") {
+  NamespaceOptions options;
+  options.max_links = 4;
+  NamespaceFixture fs({"/full/", "/full/a/", "/full/b/", "/d/", "/d/sub/", "/d/file"}, options);
+  REQUIRE(ErrnoOf(fs.Rename("/d/sub", "/full/c")) == EMLINK);
+  REQUIRE(fs.Rename("/d/file", "/full/file").ok());
+  REQUIRE(ErrnoOf(fs.Rename("/full/file", "/d/sub", wire::RENAME_FLAG_EXCHANGE)) == EMLINK);
+  REQUIRE(fs.Rename("/d/sub", "/full/a").ok());  // one for one
+  REQUIRE(fs.Rename("/full/a", "/full/c").ok());
+  REQUIRE(fs.Tree() == Paths{"/d/", "/full/", "/full/b/", "/full/c/", "/full/file"});
+  REQUIRE(fs.Problems().empty());
+}
+
 }  // namespace penstock::metaserver

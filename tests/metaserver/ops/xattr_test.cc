@@ -73,6 +73,7 @@ TEST_CASE("extended attributes keep to their flags and limits", "[metaserver][xa
   REQUIRE(ErrnoOf(x.Set("system.posix_acl_access", "v")) == EOPNOTSUPP);
   REQUIRE(ErrnoOf(x.Set("other.a", "v")) == EOPNOTSUPP);
   REQUIRE(ErrnoOf(x.Set("user.", "v")) == EINVAL);
+  REQUIRE(ErrnoOf(x.Set(std::string("user.a\0b", 8), "v")) == EINVAL);
   int count = 0;
   absl::Status status;
   while (status.ok() && count < 1000) {
