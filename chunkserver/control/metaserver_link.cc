@@ -123,7 +123,8 @@ absl::Status MetaserverLink::SendHeartbeat() {
   for (wire::TargetHealth& health : parts_.health->Last()) {
     *request.add_targets() = std::move(health);
   }
-  for (uint64_t order : parts_.orders->done()) request.add_done_orders(order);
+  const std::vector<uint64_t> done = parts_.orders->done();
+  for (uint64_t order : done) request.add_done_orders(order);
 
   const absl::Duration sent = parts_.clock->SinceBoot();
   StoppableCalls::Call call(&calls_);
@@ -138,7 +139,8 @@ absl::Status MetaserverLink::SendHeartbeat() {
   const auto& fenced = response.fenced_sessions();
   parts_.fences->Update(response.fence_version(),
                         std::vector<uint64_t>(fenced.begin(), fenced.end()));
-  parts_.orders->Take(std::vector<wire::Order>(response.orders().begin(), response.orders().end()));
+  parts_.orders->Take(std::vector<wire::Order>(response.orders().begin(), response.orders().end()),
+                      done);
   return absl::OkStatus();
 }
 

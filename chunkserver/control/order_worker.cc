@@ -1,5 +1,6 @@
 #include "chunkserver/control/order_worker.h"
 
+#include <absl/container/flat_hash_set.h>
 #include <absl/strings/str_cat.h>
 #include <pthread.h>
 #include <spdlog/spdlog.h>
@@ -14,7 +15,8 @@ namespace penstock::chunkserver {
 namespace {
 
 constexpr absl::Duration kChunkTimeout = absl::Seconds(10);
-constexpr size_t kMaxWaiting = 10'000;
+constexpr size_t kMaxWaiting = 10'000;  // of each kind; more come again
+constexpr absl::Duration kLogFailuresEvery = absl::Seconds(30);
 
 FileLayout LayoutOf(const wire::Layout& layout) {
   FileLayout file;
@@ -35,27 +37,33 @@ absl::Status CheckLayout(const wire::Layout& layout) {
 }  // namespace
 
 void OrderWorker::Start() {
-  thread_ = std::thread([this] {
-    pthread_setname_np(pthread_self(), "orders");
-    Run();
+  deleter_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "delete");
+    Run(&OrderWorker::deletions_);
+  });
+  truncater_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "truncate");
+    Run(&OrderWorker::truncations_);
   });
 }
 
 void OrderWorker::Stop() {
   stop_.Set();
-  if (thread_.joinable()) thread_.join();
+  if (deleter_.joinable()) deleter_.join();
+  if (truncater_.joinable()) truncater_.join();
 }
 
-void OrderWorker::Take(absl::Span<const wire::Order> orders) {
+void OrderWorker::Take(absl::Span<const wire::Order> orders, absl::Span<const uint64_t> reported) {
   absl::MutexLock lock(&mu_);
-  absl::btree_set<uint64_t> asked;
+  absl::flat_hash_set<uint64_t> asked;
   for (const wire::Order& order : orders) {
     asked.insert(order.order_id());
-    if (done_.contains(order.order_id()) || running_ == order.order_id()) continue;
-    if (waiting_.size() < kMaxWaiting) waiting_.try_emplace(order.order_id(), order);
+    Lane& lane = order.has_truncate_content() ? truncations_ : deletions_;
+    if (done_.contains(order.order_id()) || lane.running == order.order_id()) continue;
+    if (lane.waiting.size() < kMaxWaiting) lane.waiting.try_emplace(order.order_id(), order);
   }
-  for (auto it = done_.begin(); it != done_.end();) {
-    it = asked.contains(*it) ? std::next(it) : done_.erase(it);
+  for (uint64_t id : reported) {
+    if (!asked.contains(id)) done_.erase(id);
   }
 }
 
@@ -64,15 +72,16 @@ std::vector<uint64_t> OrderWorker::done() const {
   return {done_.begin(), done_.end()};
 }
 
-void OrderWorker::Run() {
+void OrderWorker::Run(Lane OrderWorker::*which) {
   while (!stop_.is_set()) {
     std::optional<wire::Order> order;
     {
       absl::MutexLock lock(&mu_);
-      if (!waiting_.empty()) {
-        order = std::move(waiting_.begin()->second);
-        running_ = waiting_.begin()->first;
-        waiting_.erase(waiting_.begin());
+      Lane& lane = this->*which;
+      if (!lane.waiting.empty()) {
+        order = std::move(lane.waiting.begin()->second);
+        lane.running = lane.waiting.begin()->first;
+        lane.waiting.erase(lane.waiting.begin());
       }
     }
     if (!order) {
@@ -80,13 +89,22 @@ void OrderWorker::Run() {
       continue;
     }
     const absl::Status status = Execute(*order);
-    if (!status.ok() && !stop_.is_set()) {
-      SPDLOG_WARN("order failed order={} error={}", order->order_id(), Quoted(status.ToString()));
-    }
+    if (!status.ok() && !stop_.is_set()) Failed(*order, status);
     absl::MutexLock lock(&mu_);
-    running_.reset();
+    (this->*which).running.reset();
     if (status.ok()) done_.insert(order->order_id());
   }
+}
+
+// A failing disk fails every order, again and again: one line now and then says it.
+void OrderWorker::Failed(const wire::Order& order, const absl::Status& status) {
+  absl::MutexLock lock(&mu_);
+  ++failed_;
+  if (absl::Now() - logged_ < kLogFailuresEvery) return;
+  SPDLOG_WARN("orders failed count={} last={} error={}", failed_, order.order_id(),
+              Quoted(status.ToString()));
+  logged_ = absl::Now();
+  failed_ = 0;
 }
 
 absl::Status OrderWorker::Execute(const wire::Order& order) {
@@ -124,23 +142,32 @@ absl::Status OrderWorker::DropChunk(Target& target, const Group* group, const Ch
   return absl::OkStatus();
 }
 
-// The content is dead: each member drops its own chunks, no chain is needed.
+absl::Status OrderWorker::DropContent(Target& target, const FileLayout& layout,
+                                      uint64_t chunk_count) {
+  const auto map = parts_.map->Get();
+  for (uint64_t index = 0; index < chunk_count; ++index) {
+    if (index % 256 == 0 && stop_.is_set()) return absl::CancelledError("stopping");
+    const ChunkKey key = ChunkKeyOf(layout, static_cast<uint32_t>(index));
+    RETURN_IF_ERROR(DropChunk(target, map->GroupOf(layout.storage_class, key.position), key));
+  }
+  return absl::OkStatus();
+}
+
+// The content is dead: each member drops its own chunks, no chain is needed. A target that fails
+// does not keep the others from it.
 absl::Status OrderWorker::DeleteContent(const wire::DeleteContent& order) {
   RETURN_IF_ERROR(CheckLayout(order.layout()));
   const FileLayout layout = LayoutOf(order.layout());
-  const auto map = parts_.map->Get();
-  for (const auto& target : parts_.targets->all()) {
-    // When it comes back it will be asked again by the metaserver's comparison of its groups.
-    if (!target->is_open()) continue;
-    for (uint64_t index = 0; index < order.chunk_count(); ++index) {
-      if (index % 256 == 0 && stop_.is_set()) return absl::CancelledError("stopping");
-      const ChunkKey key = ChunkKeyOf(layout, static_cast<uint32_t>(index));
-      RETURN_IF_ERROR(
-          Annotate(DropChunk(*target, map->GroupOf(layout.storage_class, key.position), key),
-                   "delete content"));
-    }
+  if (order.chunk_count() > uint64_t{1} << 32) {
+    return absl::InvalidArgumentError("an order for more chunks than a file has");
   }
-  return absl::OkStatus();
+  absl::Status first_error;
+  for (const auto& target : parts_.targets->all()) {
+    if (!target->is_open()) continue;  // the metaserver keeps the order for it
+    first_error.Update(Annotate(DropContent(*target, layout, order.chunk_count()),
+                                absl::StrCat("delete content from ", target->path)));
+  }
+  return first_error;
 }
 
 absl::Status OrderWorker::CutChunk(const wire::Layout& wire_layout, uint32_t index,

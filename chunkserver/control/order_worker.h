@@ -1,6 +1,10 @@
-// OrderWorker does what the metaserver's heartbeat replies ask for, one order at a time on a thread
-// of its own, and keeps the numbers of those that are done until the metaserver has heard of them.
-// An order that failed is forgotten: it comes again with the next heartbeat. Thread-safe.
+// OrderWorker does what the metaserver's heartbeat replies ask for, and keeps the numbers of what
+// is done until the metaserver has heard of them. Deletions and truncations have a thread each, one
+// order at a time: a truncation may wait for another server. An order that failed is forgotten: the
+// metaserver sends it again. Thread-safe.
+//
+// Done means: on every target that this server has open. The heartbeat that carries the numbers
+// also says which those are, and for the others the metaserver keeps the order.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -18,6 +22,7 @@
 #include "chunkserver/control/stop_flag.h"
 #include "chunkserver/targets.h"
 #include "common/cluster_map.h"
+#include "common/placement.h"
 #include "proto/cluster.pb.h"
 
 namespace penstock::chunkserver {
@@ -35,9 +40,9 @@ class OrderWorker {
 
   void Start();
   void Stop();
-  // Takes the orders of a heartbeat reply; known ones are not taken twice, and what is done and no
-  // longer asked for is forgotten.
-  void Take(absl::Span<const wire::Order> orders);
+  // Takes the orders of a heartbeat reply; known ones are not taken twice. What was `reported` as
+  // done by that heartbeat and is no longer asked for is forgotten.
+  void Take(absl::Span<const wire::Order> orders, absl::Span<const uint64_t> reported);
   std::vector<uint64_t> done() const;
 
   // The work itself, for tests.
@@ -45,18 +50,27 @@ class OrderWorker {
   absl::Status TruncateContent(const wire::TruncateContent& order);
 
  private:
-  void Run();
+  struct Lane {
+    absl::btree_map<uint64_t, wire::Order> waiting;
+    std::optional<uint64_t> running;
+  };
+  void Run(Lane OrderWorker::*lane);
+  void Failed(const wire::Order& order, const absl::Status& status);
   absl::Status Execute(const wire::Order& order);
+  absl::Status DropContent(Target& target, const FileLayout& layout, uint64_t chunk_count);
   absl::Status DropChunk(Target& target, const Group* group, const ChunkKey& key);
   absl::Status CutChunk(const wire::Layout& layout, uint32_t index, uint32_t new_length);
 
   const Parts parts_;
   StopFlag stop_;
   mutable absl::Mutex mu_;
-  absl::btree_map<uint64_t, wire::Order> waiting_ ABSL_GUARDED_BY(mu_);
-  std::optional<uint64_t> running_ ABSL_GUARDED_BY(mu_);
+  Lane deletions_ ABSL_GUARDED_BY(mu_);
+  Lane truncations_ ABSL_GUARDED_BY(mu_);
   absl::btree_set<uint64_t> done_ ABSL_GUARDED_BY(mu_);
-  std::thread thread_;
+  size_t failed_ ABSL_GUARDED_BY(mu_) = 0;  // since the last line in the log
+  absl::Time logged_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  std::thread deleter_;
+  std::thread truncater_;
 };
 
 }  // namespace penstock::chunkserver

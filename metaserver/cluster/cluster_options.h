@@ -19,9 +19,11 @@ struct ClusterOptions {
   uint64_t placement_seed = 0x50656e73746f636b;     // of the groups; any number
 };
 
-inline constexpr size_t kMaxOrdersUnderWay = 100000;    // contents, over all servers
+inline constexpr size_t kMaxOrdersUnderWay = 100000;    // of each kind, over all servers
 inline constexpr size_t kMaxOrdersPerHeartbeat = 2000;  // to one server
-inline constexpr absl::Duration kOrderResendAfter = absl::Seconds(5);
+inline constexpr absl::Duration kOrderResendAfter = absl::Seconds(5);  // doubled each time, up to
+inline constexpr absl::Duration kOrderResendAtLeastEvery = absl::Minutes(1);
+inline constexpr absl::Duration kOrderOverdueAfter = absl::Seconds(30);
 inline constexpr absl::Duration kFenceKeptFor = absl::Hours(24);  // far above any I/O timeout
 inline constexpr int kMaxTargetsPerServer = 1024;
 

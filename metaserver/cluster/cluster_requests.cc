@@ -11,6 +11,11 @@ bool SameBytes(const google::protobuf::Message& a, const google::protobuf::Messa
   return a.SerializeAsString() == b.SerializeAsString();
 }
 
+// A failed target is open: its disk reports errors, its server works on it.
+bool IsOpen(wire::TargetState state) {
+  return state == wire::TARGET_ONLINE || state == wire::TARGET_FAILED;
+}
+
 }  // namespace
 
 absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
@@ -46,6 +51,7 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
   RETURN_IF_ERROR(Commit(std::move(change)));
   const ServerId id(plan.server.server().server_id());
   wire::RegisterResponse response;
+  std::vector<TargetId> targets;
   {
     absl::MutexLock lock(&mu_);
     ServerEntry& server = inventory_.servers.at(id);
@@ -61,13 +67,14 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
       health.set_capacity_bytes(reported.capacity_bytes());
       health.set_free_bytes(reported.free_bytes());
       response.add_target_ids(target_id);
+      targets.emplace_back(target_id);
     }
     for (const record::Target& target : plan.missing) {
       inventory_.targets.at(TargetId(target.target().target_id()))
           .health.set_state(wire::TARGET_ABSENT);
     }
   }
-  orders_->Restarted(id);
+  orders_->Restarted(targets);
   SPDLOG_INFO("chunkserver registered server={} host={} targets={} instance={} map_changed={}",
               id.value(), Quoted(request.hostname()), request.targets_size(),
               Quoted(request.instance()), news);
@@ -82,6 +89,7 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
 wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& request) {
   wire::HeartbeatResponse response;
   const ServerId id(request.server_id());
+  std::vector<TargetId> open;
   {
     absl::MutexLock lock(&mu_);
     auto server = inventory_.servers.find(id);
@@ -97,11 +105,14 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
       auto target = inventory_.targets.find(TargetId(health.target_id()));
       if (target != inventory_.targets.end() && target->second.server() == id) {
         target->second.health = health;
+        if (IsOpen(health.state())) open.push_back(target->first);
       }
     }
   }
-  orders_->Acknowledge(id, {request.done_orders().begin(), request.done_orders().end()});
-  for (wire::Order& order : orders_->Take(id)) *response.add_orders() = std::move(order);
+  // An order is done on the targets that the server has open, and on no other of its targets.
+  orders_->Acknowledge(
+      open, {request.done_orders().data(), static_cast<size_t>(request.done_orders_size())});
+  for (wire::Order& order : orders_->Take(open)) *response.add_orders() = std::move(order);
   const FenceBoard::List fences = fences_->Current();
   response.set_fence_version(fences.version);
   for (SessionId session : fences.sessions) response.add_fenced_sessions(session.value());

@@ -9,6 +9,7 @@
 #include "common/program.h"
 #include "common/status.h"
 #include "metaserver/cluster/cluster_records.h"
+#include "metaserver/cluster/order_targets.h"
 
 namespace penstock::metaserver {
 namespace {
@@ -51,8 +52,8 @@ absl::StatusOr<std::unique_ptr<ClusterState>> ClusterState::Open(const ClusterOp
 void ClusterState::MakeParts(const std::vector<record::Fence>& fences) {
   publisher_ = std::make_unique<MapPublisher>(cluster_id_, sources_.clock);
   orders_ = std::make_unique<OrderQueue>(
-      [this](uint32_t storage_class) { return ServersOfClass(storage_class); },
-      sources_.first_order_id, sources_.clock);
+      [this](const wire::Order& order) { return TargetsOfOrder(order); }, sources_.first_order_id,
+      sources_.clock);
   fences_ =
       std::make_unique<FenceBoard>(FenceBoard::Sources{sources_.store, sources_.log, sources_.clock,
                                                        [this] { return LowestConfirmedFence(); }},
@@ -235,20 +236,11 @@ ClusterView ClusterState::View() const {
   return view;
 }
 
-std::vector<ServerId> ClusterState::ServersOfClass(uint32_t storage_class) const {
+std::vector<TargetId> ClusterState::TargetsOfOrder(const wire::Order& order) const {
   absl::MutexLock lock(&mu_);
-  absl::flat_hash_set<ServerId> servers;
-  const GroupId first{storage_class, 0};
-  for (auto it = members_.groups().lower_bound(first);
-       it != members_.groups().end() && it->first.storage_class == storage_class; ++it) {
-    for (const GroupMember& member : it->second.members) {
-      servers.insert(inventory_.targets.at(member.target).server());
-    }
-    for (TargetId former : it->second.former) {
-      servers.insert(inventory_.targets.at(former).server());
-    }
-  }
-  return {servers.begin(), servers.end()};
+  auto known = classes_.find(StorageClassOf(order));
+  if (known == classes_.end()) return {};
+  return TargetsOf(order, members_, known->second.storage_class().group_count());
 }
 
 uint64_t ClusterState::LowestConfirmedFence() const {

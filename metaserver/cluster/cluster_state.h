@@ -89,7 +89,7 @@ class ClusterState : public SpaceSource {
   Change PlanStates() const;
   void Install(const Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountPlaces() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  std::vector<ServerId> ServersOfClass(uint32_t storage_class) const;
+  std::vector<TargetId> TargetsOfOrder(const wire::Order& order) const;
   uint64_t LowestConfirmedFence() const;
   void Run();
 

@@ -1,69 +1,100 @@
 #include "metaserver/cluster/order_queue.h"
 
+#include <algorithm>
+
 #include "metaserver/cluster/cluster_options.h"
 
 namespace penstock::metaserver {
 
-OrderQueue::OrderQueue(ServersOfClass servers, uint64_t first_order_id, Clock* clock)
-    : servers_(std::move(servers)), clock_(clock), next_order_id_(first_order_id) {}
+void OrderQueue::Queue::Put(uint64_t id, Sending sending) {
+  Erase(id);
+  orders[id] = sending;
+  by_due.emplace(sending.due, id);
+}
+
+bool OrderQueue::Queue::Erase(uint64_t id) {
+  auto it = orders.find(id);
+  if (it == orders.end()) return false;
+  by_due.erase({it->second.due, id});
+  orders.erase(it);
+  return true;
+}
+
+OrderQueue::OrderQueue(TargetsOfOrder targets, uint64_t first_order_id, Clock* clock)
+    : targets_(std::move(targets)), clock_(clock), next_order_id_(first_order_id) {}
 
 bool OrderQueue::Delete(const wire::DeleteContent& order, Done done) {
   wire::Order numbered;
   *numbered.mutable_delete_content() = order;
-  return Add(std::move(numbered), order.layout().storage_class(), std::move(done));
+  return Add(std::move(numbered), std::move(done));
 }
 
 bool OrderQueue::Truncate(const wire::TruncateContent& order, Done done) {
   wire::Order numbered;
   *numbered.mutable_truncate_content() = order;
-  return Add(std::move(numbered), order.layout().storage_class(), std::move(done));
+  return Add(std::move(numbered), std::move(done));
 }
 
-bool OrderQueue::Add(wire::Order order, uint32_t storage_class, Done done) {
-  const std::vector<ServerId> servers = servers_(storage_class);
-  if (servers.empty()) {
-    // Nothing was ever written in a class without groups.
+bool OrderQueue::Add(wire::Order order, Done done) {
+  const std::vector<TargetId> targets = targets_(order);
+  if (targets.empty()) {
+    // No chunk to drop or cut, or a class without groups: nothing was ever written in it.
     std::move(done)();
     return true;
   }
   absl::MutexLock lock(&mu_);
-  if (orders_.size() >= kMaxOrdersUnderWay) return false;
+  const bool truncates = order.has_truncate_content();
+  const size_t like_it = truncates ? truncations_ : orders_.size() - truncations_;
+  if (like_it >= kMaxOrdersUnderWay) return false;
+  if (truncates) ++truncations_;
   const uint64_t id = next_order_id_++;
   order.set_order_id(id);
   Pending& pending = orders_[id];
   pending.order = std::move(order);
-  pending.waiting_for.insert(servers.begin(), servers.end());
+  pending.waiting_for.insert(targets.begin(), targets.end());
+  pending.since = clock_->SinceBoot();
   pending.done = std::move(done);
-  for (ServerId server : servers) queues_[server][id] = -absl::InfiniteDuration();
+  for (TargetId target : targets) {
+    queues_[target].Put(id, {-absl::InfiniteDuration(), kOrderResendAfter});
+  }
   return true;
 }
 
-std::vector<wire::Order> OrderQueue::Take(ServerId server) {
+std::vector<wire::Order> OrderQueue::Take(absl::Span<const TargetId> open) {
   std::vector<wire::Order> orders;
+  absl::flat_hash_set<uint64_t> taken;  // one order may be for several targets of the server
   absl::MutexLock lock(&mu_);
-  auto queue = queues_.find(server);
-  if (queue == queues_.end()) return orders;
   const absl::Duration now = clock_->SinceBoot();
-  for (auto& [id, sent] : queue->second) {
-    if (orders.size() >= kMaxOrdersPerHeartbeat) break;
-    if (now - sent < kOrderResendAfter) continue;
-    sent = now;
-    orders.push_back(orders_.at(id).order);
+  for (TargetId target : open) {
+    auto found = queues_.find(target);
+    if (found == queues_.end()) continue;
+    Queue& queue = found->second;
+    while (!queue.by_due.empty() && queue.by_due.begin()->first <= now) {
+      const uint64_t id = queue.by_due.begin()->second;
+      if (!taken.contains(id)) {
+        if (orders.size() >= kMaxOrdersPerHeartbeat) return orders;
+        taken.insert(id);
+        orders.push_back(orders_.at(id).order);
+      }
+      const absl::Duration pause = queue.orders.at(id).pause;
+      queue.Put(id, {now + pause, std::min(pause * 2, kOrderResendAtLeastEvery)});
+    }
   }
   return orders;
 }
 
-void OrderQueue::Acknowledge(ServerId server, const std::vector<uint64_t>& order_ids) {
+void OrderQueue::Acknowledge(absl::Span<const TargetId> open, absl::Span<const uint64_t> ids) {
   std::vector<Done> finished;
   {
     absl::MutexLock lock(&mu_);
-    auto queue = queues_.find(server);
-    if (queue == queues_.end()) return;
-    for (uint64_t id : order_ids) {
-      if (queue->second.erase(id) == 0) continue;
+    for (uint64_t id : ids) {
       auto pending = orders_.find(id);
-      pending->second.waiting_for.erase(server);
+      if (pending == orders_.end()) continue;
+      for (TargetId target : open) {
+        if (pending->second.waiting_for.erase(target) > 0) queues_.at(target).Erase(id);
+      }
       if (!pending->second.waiting_for.empty()) continue;
+      if (pending->second.order.has_truncate_content()) --truncations_;
       finished.push_back(std::move(pending->second.done));
       orders_.erase(pending);
     }
@@ -71,11 +102,29 @@ void OrderQueue::Acknowledge(ServerId server, const std::vector<uint64_t>& order
   for (Done& done : finished) std::move(done)();
 }
 
-void OrderQueue::Restarted(ServerId server) {
+void OrderQueue::Restarted(absl::Span<const TargetId> targets) {
   absl::MutexLock lock(&mu_);
-  auto queue = queues_.find(server);
-  if (queue == queues_.end()) return;
-  for (auto& [id, sent] : queue->second) sent = -absl::InfiniteDuration();
+  for (TargetId target : targets) {
+    auto found = queues_.find(target);
+    if (found == queues_.end()) continue;
+    Queue& queue = found->second;
+    queue.by_due.clear();
+    for (auto& [id, sending] : queue.orders) {
+      sending = {-absl::InfiniteDuration(), kOrderResendAfter};
+      queue.by_due.emplace(sending.due, id);
+    }
+  }
+}
+
+size_t OrderQueue::overdue() const {
+  absl::MutexLock lock(&mu_);
+  const absl::Duration before = clock_->SinceBoot() - kOrderOverdueAfter;
+  size_t count = 0;
+  for (const auto& [id, pending] : orders_) {
+    if (pending.since > before) break;  // and so are all with a higher number
+    ++count;
+  }
+  return count;
 }
 
 size_t OrderQueue::under_way() const {

@@ -4,6 +4,7 @@
 
 #include <absl/functional/any_invocable.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "common/ids.h"
@@ -17,10 +18,13 @@ namespace penstock::metaserver {
 class ContentDeleter {
  public:
   virtual ~ContentDeleter() = default;
-  // `done`: every server that could hold chunks of the content dropped them.
+  // `done`: every target that could hold chunks of the content dropped them.
   virtual bool Delete(const wire::DeleteContent& order, absl::AnyInvocable<void() &&> done) = 0;
   // `done`: every group of the content was cut by its head.
   virtual bool Truncate(const wire::TruncateContent& order, absl::AnyInvocable<void() &&> done) = 0;
+  // Orders under way for so long that they must wait for a target that is away or failing. Others
+  // need not wait for them: who bounds what is under way does not count these.
+  virtual size_t overdue() const = 0;
 };
 
 // Makes chunkservers refuse a session for ever, across restarts of the metaserver.

@@ -61,8 +61,9 @@ absl::Status Reclaimer::RunOnce() {
   RETURN_IF_ERROR(Annotate(names_->sessions().Reap(*fence_), "end sessions"));
   RETURN_IF_ERROR(Annotate(RemoveFinished(), "remove finished work"));
   RETURN_IF_ERROR(Annotate(ReclaimOrphans(), "reclaim orphans"));
-  RETURN_IF_ERROR(Annotate(DeleteContents(), "delete contents"));
-  return Annotate(TakeOverTruncations(), "take over truncations");
+  // Before the deletions, which may take every place: a file waits for its truncation.
+  RETURN_IF_ERROR(Annotate(TakeOverTruncations(), "take over truncations"));
+  return Annotate(DeleteContents(), "delete contents");
 }
 
 Reclaimer::Counters Reclaimer::counters() const {
@@ -132,6 +133,7 @@ absl::Status Reclaimer::ReclaimOne(const std::string& key, const Orphan& orphan)
 
 absl::Status Reclaimer::DeleteContents() {
   const absl::Time due = names_->clock().Now() - options_.grace;
+  const size_t limit = options_.max_orders + deleter_->overdue();
   std::vector<std::pair<std::string, DeadContent>> chosen;
   RETURN_IF_ERROR(
       VisitList(kDeadContentList,
@@ -139,7 +141,7 @@ absl::Status Reclaimer::DeleteContents() {
                   ASSIGN_OR_RETURN(DeadContent dead, DecodeDeadContent(key, value));
                   if (ToAbslTime(dead.since) > due) return false;
                   if (!under_way_.contains(key)) chosen.emplace_back(key, std::move(dead));
-                  return under_way_.size() + chosen.size() < options_.max_orders;
+                  return under_way_.size() + chosen.size() < limit;
                 }));
   if (chosen.empty()) return absl::OkStatus();
   // A power cut must not bring back a name whose bytes are gone.
@@ -155,13 +157,14 @@ absl::Status Reclaimer::DeleteContents() {
 }
 
 absl::Status Reclaimer::TakeOverTruncations() {
+  const size_t limit = options_.max_orders + deleter_->overdue();
   std::vector<std::string> chosen;
   RETURN_IF_ERROR(VisitList(kTruncateList,
                             [&](const std::string& key, std::string_view) -> absl::StatusOr<bool> {
                               if (key.size() != 9)
                                 return absl::DataLossError("damaged truncation key");
                               if (!under_way_.contains(key)) chosen.push_back(key);
-                              return under_way_.size() + chosen.size() < options_.max_orders;
+                              return under_way_.size() + chosen.size() < limit;
                             }));
   for (const std::string& key : chosen) {
     const InodeNumber ino(ReadBig64(std::string_view(key).substr(1)));

@@ -4,6 +4,7 @@
 
 #include "chunkserver/chain/chunk_wire.h"
 #include "common/status.h"
+#include "tests/chunkserver/control/fake_cluster.h"
 #include "tests/chunkserver/service/chain_fixture.h"
 
 namespace penstock::chunkserver {
@@ -66,6 +67,50 @@ TEST_CASE("a truncation cuts the boundary chunk and drops those above, on all me
     REQUIRE(chain.Read(member, 2) == "<absent>");
     REQUIRE(chain.Read(member, 3) == "<absent>");
   }
+}
+
+TEST_CASE("an absent target does not keep the open ones from a deletion", "[chunkserver][orders]") {
+  ChainFixture chain(1);
+  REQUIRE(chain.Write(0, "data").code() == 0);
+  std::vector<std::unique_ptr<Target>> all;
+  all.push_back(std::make_unique<Target>(SystemClock()));
+  all.push_back(std::make_unique<Target>(SystemClock()));
+  all[0]->problem = "absent";
+  all[1]->id = 1;
+  ChainMember& member = chain.member(0);
+  std::unique_ptr<ChunkStore>& store = member.targets->all().front()->store;
+  all[1]->store = std::move(store);
+  Targets targets(std::move(all));
+  OrderWorker worker(OrderWorker::Parts{&member.map, &targets, member.chain.get(), &member.locks});
+  wire::DeleteContent order;
+  *order.mutable_layout() = LayoutOf();
+  order.set_chunk_count(1);
+  REQUIRE(worker.DeleteContent(order).ok());
+  store = std::move(targets.all()[1]->store);
+  REQUIRE(chain.Read(0, 0) == "<absent>");
+  order.set_chunk_count(uint64_t{1} << 33);
+  REQUIRE(absl::IsInvalidArgument(worker.DeleteContent(order)));
+}
+
+TEST_CASE("what is done while a heartbeat is under way is told by the next one",
+          "[chunkserver][orders]") {
+  ChainFixture chain(1);
+  OrderWorker worker = WorkerOf(chain.member(0));
+  worker.Start();
+  std::vector<wire::Order> orders(2);
+  orders[0].set_order_id(9);
+  *orders[0].mutable_delete_content()->mutable_layout() = LayoutOf();
+  orders[1].set_order_id(10);
+  *orders[1].mutable_truncate_content()->mutable_layout() = LayoutOf();
+  worker.Take(orders, {});
+  const std::vector<uint64_t> both = {9, 10};
+  REQUIRE(Eventually([&] { return worker.done() == both; }));
+  worker.Take({}, {});  // its heartbeat had left before
+  REQUIRE(worker.done() == both);
+  worker.Take({orders[0]}, both);  // one is asked for once more
+  REQUIRE(worker.done() == std::vector<uint64_t>{9});
+  worker.Take({}, both);
+  REQUIRE(worker.done().empty());
 }
 
 TEST_CASE("an order that cannot be done now is not done", "[chunkserver][orders]") {

@@ -173,25 +173,46 @@ TEST_CASE("fences are numbered, durable, and confirmed by every live server",
   REQUIRE(fixture.state->fences().Current().sessions == std::vector<SessionId>{SessionId(78)});
 }
 
-TEST_CASE("orders reach every server with targets of the class", "[metaserver][cluster]") {
+TEST_CASE("an order is done on the targets that are open, and waits for the others",
+          "[metaserver][cluster]") {
   ClusterFixture fixture;
   for (int s = 1; s <= 2; ++s) fixture.Register(ChunkserverRequest(s));
   wire::DeleteContent order;
   order.mutable_layout()->set_content_id(5);
   order.mutable_layout()->set_storage_class(1);
+  order.set_chunk_count(100);
   bool done = false;
   REQUIRE(fixture.state->orders().Delete(order, [&] { done = true; }));
-  for (int s = 1; s <= 2; ++s) {
-    const auto reply = fixture.Beat(s, static_cast<uint32_t>(s));
-    REQUIRE(reply.orders_size() == 1);
-    REQUIRE(reply.orders(0).delete_content().layout().content_id() == 5);
-    REQUIRE(!done);
-    wire::HeartbeatRequest beat;
-    beat.set_server_id(static_cast<uint32_t>(s));
-    beat.set_instance("instance-" + std::to_string(s));
-    beat.add_done_orders(reply.orders(0).order_id());
-    fixture.state->Heartbeat(beat);
-  }
+  const auto beat = [&](uint32_t s, wire::TargetState state, uint64_t did) {
+    wire::HeartbeatRequest request;
+    request.set_server_id(s);
+    request.set_instance("instance-" + std::to_string(s));
+    wire::TargetHealth* health = request.add_targets();
+    health->set_target_id(s);
+    health->set_state(state);
+    if (did != 0) request.add_done_orders(did);
+    return fixture.state->Heartbeat(request);
+  };
+  const auto reply = beat(1, wire::TARGET_ONLINE, 0);
+  REQUIRE(reply.orders_size() == 1);
+  REQUIRE(reply.orders(0).delete_content().layout().content_id() == 5);
+  const uint64_t id = reply.orders(0).order_id();
+  beat(1, wire::TARGET_ONLINE, id);
+  REQUIRE(!done);
+  // The other server lives, but its disk does not: what it says it did, it did not do there.
+  REQUIRE(beat(2, wire::TARGET_ABSENT, 0).orders_size() == 0);
+  beat(2, wire::TARGET_ABSENT, id);
+  REQUIRE(!done);
+  wire::HeartbeatRequest unnamed;
+  unnamed.set_server_id(2);
+  unnamed.set_instance("instance-2");
+  unnamed.add_done_orders(id);
+  fixture.state->Heartbeat(unnamed);
+  REQUIRE(!done);
+  REQUIRE(beat(2, wire::TARGET_FAILED, 0).orders_size() == 1);
+  fixture.Register(ChunkserverRequest(2));
+  REQUIRE(beat(2, wire::TARGET_ONLINE, 0).orders_size() == 1);
+  beat(2, wire::TARGET_ONLINE, id);
   REQUIRE(done);
 }
 

@@ -10,56 +10,142 @@ using namespace penstock::metaserver;
 
 namespace {
 
-const ServerId kOne{1}, kTwo{2};
+using Ids = std::vector<uint64_t>;
+using Targets = std::vector<TargetId>;
+const TargetId kOne{1}, kTwo{2}, kThree{3};
 
+// Orders of storage class n are for targets 1 to n.
 struct Fixture {
   testing::FakeClock clock;
-  OrderQueue queue{[](uint32_t) { return std::vector<ServerId>{kOne, kTwo}; }, 500, &clock};
+  OrderQueue queue{[](const wire::Order& order) {
+                     const uint32_t count = order.has_delete_content()
+                                                ? order.delete_content().layout().storage_class()
+                                                : order.truncate_content().layout().storage_class();
+                     Targets targets;
+                     for (uint32_t i = 1; i <= count; ++i) targets.emplace_back(i);
+                     return targets;
+                   },
+                   500, &clock};
+  int done = 0;
+
+  bool Delete(uint32_t targets) {
+    wire::DeleteContent order;
+    order.mutable_layout()->set_storage_class(targets);
+    return queue.Delete(order, [this] { ++done; });
+  }
+  bool Truncate(uint32_t targets) {
+    wire::TruncateContent order;
+    order.mutable_layout()->set_storage_class(targets);
+    order.set_new_size(10);
+    return queue.Truncate(order, [this] { ++done; });
+  }
 };
 
 }  // namespace
 
-TEST_CASE("an order is done when every server said so", "[metaserver][orders]") {
+TEST_CASE("an order is done when it was done on every target", "[metaserver][orders]") {
   Fixture f;
-  int done = 0;
-  REQUIRE(f.queue.Delete({}, [&] { ++done; }));
-  const auto orders = f.queue.Take(kOne);
+  REQUIRE(f.Delete(2));
+  const auto orders = f.queue.Take({kOne});
   REQUIRE(orders.size() == 1);
   REQUIRE(orders[0].order_id() == 500);
-  f.queue.Acknowledge(kOne, {500, 500, 7});
-  REQUIRE(done == 0);
-  f.queue.Acknowledge(kTwo, {500});
-  REQUIRE(done == 1);
+  f.queue.Acknowledge({kOne}, Ids{500, 500, 7});
+  REQUIRE(f.done == 0);
+  f.queue.Acknowledge({kThree}, Ids{500});
+  REQUIRE(f.done == 0);
+  f.queue.Acknowledge({kTwo}, Ids{500});
+  REQUIRE(f.done == 1);
   REQUIRE(f.queue.under_way() == 0);
-  f.queue.Acknowledge(kTwo, {500});
-  REQUIRE(done == 1);
+  f.queue.Acknowledge({kTwo}, Ids{500});
+  REQUIRE(f.done == 1);
 }
 
-TEST_CASE("an order is sent again after a while, and at once to a new process",
+TEST_CASE("an order waits for a target that its server does not have open",
           "[metaserver][orders]") {
   Fixture f;
-  wire::TruncateContent cut;
-  cut.set_new_size(10);
-  REQUIRE(f.queue.Truncate(cut, [] {}));
-  REQUIRE(f.queue.Take(kOne).size() == 1);
-  REQUIRE(f.queue.Take(kOne).empty());
-  f.clock.Advance(kOrderResendAfter);
-  REQUIRE(f.queue.Take(kOne).at(0).truncate_content().new_size() == 10);
-  f.queue.Restarted(kOne);
-  REQUIRE(f.queue.Take(kOne).size() == 1);
+  REQUIRE(f.Delete(3));
+  // Targets 1 and 2 are of one server: it gets the order once, and did it on the open one only.
+  REQUIRE(f.queue.Take({kOne}).size() == 1);
+  f.queue.Acknowledge({kOne}, Ids{500});
+  f.queue.Acknowledge({kThree}, Ids{500});
+  REQUIRE(f.done == 0);
+  // Nobody who could not do it is asked for it again.
+  f.clock.Advance(absl::Hours(1));
+  REQUIRE(f.queue.Take({kOne}).empty());
+  REQUIRE(f.queue.Take({kThree}).empty());
+  // Others go on.
+  REQUIRE(f.Delete(1));
+  REQUIRE(f.queue.Take({kOne}).size() == 1);
+  f.queue.Acknowledge({kOne}, Ids{501});
+  REQUIRE(f.done == 1);
+  // The disk is back, perhaps in another server.
+  f.queue.Restarted({kOne, kTwo});
+  REQUIRE(f.queue.Take({kOne, kTwo}).at(0).order_id() == 500);
+  f.queue.Acknowledge({kOne, kTwo}, Ids{500});
+  REQUIRE(f.done == 2);
 }
 
-TEST_CASE("heartbeats and the queue are bounded", "[metaserver][orders]") {
+TEST_CASE("a server with several targets gets an order once", "[metaserver][orders]") {
   Fixture f;
-  for (size_t i = 0; i < kMaxOrdersUnderWay; ++i) REQUIRE(f.queue.Delete({}, [] {}));
-  REQUIRE(!f.queue.Delete({}, [] {}));
-  REQUIRE(f.queue.Take(kOne).size() == kMaxOrdersPerHeartbeat);
+  REQUIRE(f.Delete(3));
+  REQUIRE(f.queue.Take({kOne, kTwo, kThree}).size() == 1);
+  REQUIRE(f.queue.Take({kOne, kTwo, kThree}).empty());
+  f.queue.Acknowledge({kOne, kTwo, kThree}, Ids{500});
+  REQUIRE(f.done == 1);
+}
+
+TEST_CASE("an order is sent again after a while, ever more rarely, and at once to a new process",
+          "[metaserver][orders]") {
+  Fixture f;
+  REQUIRE(f.Truncate(1));
+  REQUIRE(f.queue.Take({kOne}).size() == 1);
+  REQUIRE(f.queue.Take({kOne}).empty());
+  f.clock.Advance(kOrderResendAfter);
+  REQUIRE(f.queue.Take({kOne}).at(0).truncate_content().new_size() == 10);
+  int sent = 0;
+  for (int s = 0; s < 3600; ++s) {
+    f.clock.Advance(absl::Seconds(1));
+    sent += static_cast<int>(f.queue.Take({kOne}).size());
+  }
+  REQUIRE(sent > 50);
+  REQUIRE(sent < 70);
+  f.queue.Restarted({kOne});
+  REQUIRE(f.queue.Take({kOne}).size() == 1);
+}
+
+TEST_CASE("new orders go before those that are sent again", "[metaserver][orders]") {
+  Fixture f;
+  for (size_t i = 0; i < 2 * kMaxOrdersPerHeartbeat; ++i) REQUIRE(f.Delete(1));
+  REQUIRE(f.queue.Take({kOne}).size() == kMaxOrdersPerHeartbeat);
+  f.clock.Advance(kOrderResendAfter);
+  const auto next = f.queue.Take({kOne});
+  REQUIRE(next.size() == kMaxOrdersPerHeartbeat);
+  REQUIRE(next.front().order_id() == 500 + kMaxOrdersPerHeartbeat);
+}
+
+TEST_CASE("the queue is bounded, for each kind of order alone", "[metaserver][orders]") {
+  Fixture f;
+  for (size_t i = 0; i < kMaxOrdersUnderWay; ++i) f.Delete(1);
+  REQUIRE(f.queue.under_way() == kMaxOrdersUnderWay);
+  REQUIRE(!f.Delete(1));
+  REQUIRE(f.Truncate(1));
+  REQUIRE(f.queue.Take({kOne}).size() == kMaxOrdersPerHeartbeat);
+}
+
+TEST_CASE("orders that wait for long are overdue", "[metaserver][orders]") {
+  Fixture f;
+  REQUIRE(f.Delete(1));
+  REQUIRE(f.Delete(2));
+  f.clock.Advance(kOrderOverdueAfter);
+  REQUIRE(f.Delete(1));
+  REQUIRE(f.queue.overdue() == 2);
+  f.queue.Acknowledge({kOne}, Ids{500, 501, 502});
+  REQUIRE(f.done == 2);
+  REQUIRE(f.queue.overdue() == 1);
 }
 
 TEST_CASE("without groups there is nothing to delete", "[metaserver][orders]") {
-  testing::FakeClock clock;
-  OrderQueue queue([](uint32_t) { return std::vector<ServerId>{}; }, 1, &clock);
-  bool done = false;
-  REQUIRE(queue.Delete({}, [&] { done = true; }));
-  REQUIRE(done);
+  Fixture f;
+  REQUIRE(f.Delete(0));
+  REQUIRE(f.done == 1);
 }

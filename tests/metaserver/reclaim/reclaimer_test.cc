@@ -22,6 +22,7 @@ class FakeCluster : public ContentDeleter, public SessionFence {
     pending.push_back(std::move(done));
     return true;
   }
+  size_t overdue() const override { return late; }
   void Fence(SessionId session, absl::AnyInvocable<void() &&> done) override {
     fenced.push_back(session);
     pending.push_back(std::move(done));
@@ -33,6 +34,7 @@ class FakeCluster : public ContentDeleter, public SessionFence {
   std::vector<wire::DeleteContent> deletes;
   std::vector<wire::TruncateContent> truncates;
   std::vector<SessionId> fenced;
+  size_t late = 0;
   std::vector<absl::AnyInvocable<void() &&>> pending;
 };
 
@@ -93,6 +95,22 @@ TEST_CASE("an unfinished deletion is given again after a restart", "[metaserver]
   r.reclaimer.reset();
   r.fs.Reopen(/*kill=*/true);
   r.reclaimer = r.Make();
+  r.Round();
+  REQUIRE(r.cluster.deletes.size() == 2);
+}
+
+TEST_CASE("deletions that wait for an absent disk do not stop others", "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  r.reclaimer = std::make_unique<Reclaimer>(ReclaimerOptions{.max_orders = 1}, &r.fs.names(),
+                                            &r.cluster, &r.cluster);
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(r.fs.PublishChunks("/f", 10 << 20).ok());
+    REQUIRE(r.fs.Truncate("/f", 0).ok());
+  }
+  r.Round(absl::Seconds(11));
+  r.Round();
+  REQUIRE(r.cluster.deletes.size() == 1);
+  r.cluster.late = 1;
   r.Round();
   REQUIRE(r.cluster.deletes.size() == 2);
 }
