@@ -5,17 +5,19 @@
 namespace penstock::chunkserver {
 namespace {
 
-void Merge(std::vector<ChannelRecord>& into, const ChannelRecord& record) {
+// The most recently used stands last.
+void Merge(std::vector<ChannelRecord>& into, ChannelRecord record) {
   if (!record.stamp.session.valid()) return;
-  for (ChannelRecord& known : into) {
-    if (known.stamp.session != record.stamp.session ||
-        known.stamp.channel != record.stamp.channel) {
-      continue;
-    }
-    if (record.stamp.sequence > known.stamp.sequence) known = record;
-    return;
+  auto known = std::find_if(into.begin(), into.end(), [&](const ChannelRecord& other) {
+    return other.stamp.session == record.stamp.session &&
+           other.stamp.channel == record.stamp.channel;
+  });
+  if (known != into.end()) {
+    if (known->stamp.sequence >= record.stamp.sequence) record = *known;
+    into.erase(known);
   }
   into.push_back(record);
+  if (into.size() > ChunkMemory::kMaxChannels) into.erase(into.begin());
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ namespace penstock::chunkserver {
 
 class ChunkMemory {
  public:
+  // Of one chunk; a file that is opened and cut again and again would else fill the memory.
+  static constexpr size_t kMaxChannels = 64;
   struct Entry {
     ChunkVersion floor;
     std::vector<ChannelRecord> channels;

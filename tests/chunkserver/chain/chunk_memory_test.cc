@@ -50,6 +50,23 @@ TEST_CASE("a dead chunk stays dead", "[chain][memory]") {
   REQUIRE(!memory.Recall(KeyOf(2)).dead);
 }
 
+TEST_CASE("the channels of one chunk are bounded, the last used ones stay", "[chain][memory]") {
+  HandClock clock;
+  ChunkMemory memory(&clock);
+  const auto use = [&](uint32_t channel, uint64_t sequence) {
+    const WriteStamp stamp{SessionId(1), channel, sequence};
+    memory.Remember(KeyOf(1), {}, {{ChannelRecord{stamp, {}}}});
+  };
+  for (uint32_t channel = 1; channel <= 1000; ++channel) {
+    use(channel, 1);
+    use(7, channel);
+  }
+  const auto channels = memory.Recall(KeyOf(1)).channels;
+  REQUIRE(channels.size() == ChunkMemory::kMaxChannels);
+  REQUIRE(channels.back().stamp == WriteStamp{SessionId(1), 7, 1000});
+  REQUIRE(channels[channels.size() - 2].stamp == WriteStamp{SessionId(1), 1000, 1});
+}
+
 TEST_CASE("the number of entries is bounded", "[chain][memory]") {
   HandClock clock;
   ChunkMemory memory(&clock, absl::Minutes(10), 100);
