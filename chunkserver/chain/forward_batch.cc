@@ -15,6 +15,7 @@ namespace {
 // The answer comes before the asker gives up, so that it learns what failed.
 constexpr double kShareOfTime = 0.9;
 constexpr absl::Duration kLongest = absl::Seconds(30);
+constexpr uint64_t kMaxPayloadBytes = 64 << 20;  // of one call; RpcServerOptions takes no more
 
 WriteStamp StampOf(const ChunkInfo& info, ChunkVersion version) {
   for (const ChannelRecord& record : info.channels) {
@@ -24,6 +25,16 @@ WriteStamp StampOf(const ChunkInfo& info, ChunkVersion version) {
 }
 
 }  // namespace
+
+// A few small changes may make many whole chunks go along: more than one call carries, or memory.
+absl::Status ForwardBatch::Carry(absl::Span<const char> bytes) {
+  if (!payload_.empty() && payload_bytes_ + bytes.size() > kMaxPayloadBytes) {
+    return absl::AbortedError("too much at once for the next member: try again");
+  }
+  payload_bytes_ += bytes.size();
+  if (!bytes.empty()) payload_.push_back({const_cast<char*>(bytes.data()), bytes.size()});
+  return absl::OkStatus();
+}
 
 absl::Status ForwardBatch::AddPending(const ChainJob& job, const ChainStep& step,
                                       wire::ChunkWrite* write) {
@@ -37,10 +48,13 @@ absl::Status ForwardBatch::AddPending(const ChainJob& job, const ChainStep& step
   ASSIGN_OR_RETURN(std::string bytes, job.target->store->ReadPending(job.key));
   kept_.push_back(std::make_unique<std::string>(std::move(bytes)));
   const std::string& whole = *kept_.back();
+  if (absl::Status room = Carry(whole); !room.ok()) {
+    kept_.pop_back();
+    return room;
+  }
   write->set_change(wire::CHANGE_REPLACE);
   write->set_length(static_cast<uint32_t>(whole.size()));
   write->set_crc32c(Crc32c(whole));
-  if (!whole.empty()) payload_.push_back({const_cast<char*>(whole.data()), whole.size()});
   return absl::OkStatus();
 }
 
@@ -57,9 +71,7 @@ absl::Status ForwardBatch::Add(const ChainJob& job, const ChainStep& step, const
     RETURN_IF_ERROR(AddPending(job, step, &write));
   } else {
     ChangeToWire(job.change, &write);
-    if (!job.change.data.empty()) {
-      payload_.push_back({const_cast<char*>(job.change.data.data()), job.change.data.size()});
-    }
+    RETURN_IF_ERROR(Carry(job.change.data));
   }
   *request_.add_writes() = std::move(write);
   return absl::OkStatus();

@@ -23,7 +23,8 @@ class ForwardBatch {
  public:
   explicit ForwardBatch(wire::MapServer server) : server_(std::move(server)) {}
 
-  // Adds what `step` (kForward) says: the job's own change, or what is pending as a whole.
+  // Adds what `step` (kForward) says: the job's own change, or what is pending as a whole. ABORTED:
+  // the call would be too long, or the version is not pending any more.
   absl::Status Add(const ChainJob& job, const ChainStep& step, const MemberView& view);
   // `stop`, once fired, ends the call.
   void Start(PeerClients* peers, absl::Time deadline, const net::Interrupt* stop);
@@ -33,11 +34,14 @@ class ForwardBatch {
   std::vector<void*> owners;  // one for each item, the caller's
 
  private:
+  // Room for an item's bytes; the first always has it.
+  absl::Status Carry(absl::Span<const char> bytes);
   absl::Status AddPending(const ChainJob& job, const ChainStep& step, wire::ChunkWrite* write);
 
   const wire::MapServer server_;
   wire::WriteChunksRequest request_;
   std::vector<iovec> payload_;
+  uint64_t payload_bytes_ = 0;
   std::vector<std::unique_ptr<std::string>> kept_;  // bytes that the payload points into
   std::shared_ptr<net::RpcClient> client_;
   std::optional<net::PendingCall> call_;

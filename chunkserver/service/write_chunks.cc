@@ -8,6 +8,7 @@
 #include "chunkserver/chain/chunk_wire.h"
 #include "chunkserver/service/chunk_lookup.h"
 #include "chunkserver/service/chunk_service.h"
+#include "chunkserver/store/chunk_store.h"
 #include "common/status.h"
 
 namespace penstock::chunkserver {
@@ -27,6 +28,10 @@ absl::Status CheckChange(const wire::ChunkWrite& write) {
   }
   if (write.hop() == 0 && write.session_id() == 0) {
     return absl::InvalidArgumentError("a write without a session");
+  }
+  // The target's own versions continue above those that it has seen.
+  if (write.version().sequence() > kHighestSequence) {
+    return absl::InvalidArgumentError("no version is so high");
   }
   return absl::OkStatus();
 }

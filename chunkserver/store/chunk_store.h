@@ -30,6 +30,9 @@
 
 namespace penstock::chunkserver {
 
+// No target ever gets so far; what is above comes from damage or malice.
+inline constexpr uint64_t kHighestSequence = uint64_t{1} << 62;
+
 struct ChunkStoreOptions {
   std::string dir;                       // the target's directory, on one disk
   std::string cluster_id;                // must equal the identity file's
@@ -148,7 +151,8 @@ class ChunkStore {
   // A version sequence higher than any used before on this target, also before a crash or power
   // cut.
   virtual absl::StatusOr<uint64_t> NextSequence() = 0;
-  // Lets sequences continue above one seen from elsewhere.
+  // Lets sequences continue above one seen from elsewhere. INVALID_ARGUMENT: above
+  // kHighestSequence.
   virtual absl::Status RaiseSequence(uint64_t seen) = 0;
 
   // Chunks of the group: all keys whose position AND (group_count - 1) == group, in key order from

@@ -13,6 +13,7 @@ absl::StatusOr<uint64_t> SequenceSource::Next() {
 }
 
 absl::Status SequenceSource::Raise(uint64_t seen) {
+  if (seen > kHighestSequence) return absl::InvalidArgumentError("no sequence is so high");
   absl::MutexLock lock(&mu_);
   next_ = std::max(next_, seen + 1);
   return Reserve();

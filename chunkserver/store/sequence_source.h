@@ -22,6 +22,7 @@ class SequenceSource {
       : index_(index), next_(used_below), limit_(used_below) {}
 
   absl::StatusOr<uint64_t> Next() ABSL_LOCKS_EXCLUDED(mu_);
+  // INVALID_ARGUMENT: above kHighestSequence.
   absl::Status Raise(uint64_t seen) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:

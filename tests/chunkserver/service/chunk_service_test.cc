@@ -223,6 +223,30 @@ TEST_CASE("a request for another epoch, group or target is refused", "[chunkserv
   REQUIRE(ReasonOfResult(chain.Write(outside, "x", 0)) == Reason::kNotMember);
 }
 
+TEST_CASE("more pending chunks than one call carries are settled in several",
+          "[chunkserver][service]") {
+  constexpr uint32_t kChunks = 9;
+  ChainFixture chain(2);
+  chain.StopMember(1);
+  const std::string data(8 << 20, 'x');
+  for (uint32_t i = 0; i < kChunks; ++i) REQUIRE(chain.Write(i, data).code() != 0);
+  chain.StartMember(1);
+  wire::WriteChunksRequest request;
+  for (uint32_t i = 0; i < kChunks; ++i) {
+    *request.add_writes() = chain.MakeChange(i, wire::CHANGE_DELETE, 0);
+  }
+  uint32_t done = 0;
+  for (int round = 0; round < 2; ++round) {
+    wire::WriteChunksResponse response;
+    REQUIRE(chain.Call(0, wire::METHOD_WRITE_CHUNKS, request, &response).ok());
+    done = 0;
+    for (const wire::ChunkResult& result : response.results()) {
+      if (result.code() == 0) ++done;
+    }
+    REQUIRE(done >= (round == 0 ? 1 : kChunks));
+  }
+}
+
 TEST_CASE("a fenced session writes nothing more, others do", "[chunkserver][service]") {
   ChainFixture chain(2);
   REQUIRE(chain.Write(0, "before").code() == 0);
@@ -326,6 +350,9 @@ TEST_CASE("an item that makes no sense is refused alone", "[chunkserver][service
   write = chain.MakeWrite(0, "abc");
   write.set_crc32c(write.crc32c() + 1);
   REQUIRE(code(write, "abc") == absl::StatusCode::kDataLoss);
+  write = chain.MakeWrite(0, "abc");
+  write.mutable_version()->set_sequence(UINT64_MAX);
+  REQUIRE(code(write, "abc") == absl::StatusCode::kInvalidArgument);
   // One chunk twice in a request: the second finds no place.
   wire::WriteChunksRequest twice;
   *twice.add_writes() = chain.MakeWrite(0, "abc");

@@ -415,6 +415,8 @@ TEST_CASE("sequences grow over restarts, and above what was seen elsewhere",
     REQUIRE(f.store->RaiseSequence(last + 10 * SequenceSource::kBlock).ok());
     REQUIRE(f.store->NextSequence().value() > last + 10 * SequenceSource::kBlock);
     last += 10 * SequenceSource::kBlock;
+    REQUIRE(absl::IsInvalidArgument(f.store->RaiseSequence(UINT64_MAX)));
+    REQUIRE(f.store->NextSequence().value() > last);
     f.PowerCut(random);
     f.Open();
   }
