@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "common/status.h"
+#include "metaserver/ops/set_ids.h"
 #include "metaserver/session/session_table.h"
 #include "metaserver/store/keys.h"
 
@@ -39,6 +40,8 @@ absl::Status OpenInode(Mutation& m, Inode& inode, OpenHow how) {
     RETURN_IF_ERROR(CheckNotTruncating(m, inode, /*own_allowed=*/true));
     if (how.truncate) {
       RETURN_IF_ERROR(EmptyFile(m, inode));
+      // No SETATTR follows: the kernel leaves it to an open that truncates.
+      if (m.context().credentials.uid() != 0) KillSetIds(inode);
       m.PutInode(inode);
     }
   }

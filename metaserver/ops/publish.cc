@@ -55,6 +55,13 @@ absl::Status PublishChunks(Inode& inode, const wire::PublishRequest& request) {
   return absl::OkStatus();
 }
 
+// Both times are of the write, not of the close that published it. But whoever has seen the file
+// without these bytes must see its ctime move.
+void SetTimes(Inode& inode, FileTime written, FileTime old_ctime) {
+  inode.mtime = written;
+  inode.ctime = std::max(written, ToFileTime(ToAbslTime(old_ctime) + absl::Nanoseconds(1)));
+}
+
 }  // namespace
 
 absl::Status Publish(Mutation& m, const wire::PublishRequest& request,
@@ -65,6 +72,7 @@ absl::Status Publish(Mutation& m, const wire::PublishRequest& request,
   if (!inode.is_regular()) return PosixError(EINVAL, "publish: not a regular file");
   RETURN_IF_ERROR(CheckNotTruncating(m, inode, /*own_allowed=*/true));
   const uint64_t old_size = inode.size;
+  const FileTime old_ctime = inode.ctime;
   uint64_t size = std::max(old_size, request.size_at_least());
   RETURN_IF_ERROR(CheckFileSize(inode, size));
   if (request.set_inline()) {
@@ -82,7 +90,8 @@ absl::Status Publish(Mutation& m, const wire::PublishRequest& request,
     inode.mtime = m.now();
     inode.ctime = m.now();
   }
-  if (request.has_mtime()) inode.mtime = {request.mtime().seconds(), request.mtime().nanos()};
+  if (request.has_mtime())
+    SetTimes(inode, {request.mtime().seconds(), request.mtime().nanos()}, old_ctime);
   m.CountBytes(inode, old_size, size);
   m.PutInode(inode);
   if (request.sync()) m.RequireSync();

@@ -4,6 +4,7 @@
 #include "common/status.h"
 #include "metaserver/ops/file_size.h"
 #include "metaserver/ops/mutations.h"
+#include "metaserver/ops/set_ids.h"
 
 namespace penstock::metaserver {
 namespace {
@@ -11,13 +12,6 @@ namespace {
 absl::StatusOr<FileTime> TimeOf(const wire::Time& time) {
   if (time.nanos() >= 1000000000) return PosixError(EINVAL, "nanoseconds out of range");
   return FileTime{time.seconds(), time.nanos()};
-}
-
-// As Linux: set-user-id goes, and set-group-id where the group may execute.
-void KillSetIds(Inode& inode) {
-  if (inode.is_directory()) return;
-  inode.mode &= ~uint32_t{S_ISUID};
-  if (inode.mode & S_IXGRP) inode.mode &= ~uint32_t{S_ISGID};
 }
 
 bool InGroup(const wire::Credentials& who, uint32_t gid) {

@@ -48,6 +48,47 @@ TEST_CASE("chown clears set-id bits as Linux does", "[metaserver][setattr]") {
   REQUIRE(fs.Setattr(kill)->entry().attr().mode() == (S_IFREG | 02745u));
 }
 
+TEST_CASE("an open that truncates clears set-id bits for all but root", "[metaserver][open]") {
+  NamespaceFixture fs({"/f"});
+  auto chmod = Change(fs.InoOf("/f"), wire::SETATTR_MODE);
+  chmod.set_mode(06777);
+  REQUIRE(fs.Setattr(chmod).ok());
+  auto create = [&](bool truncate) {
+    return fs.Create("/f", 0644, /*exclusive=*/false, truncate)->entry().attr().mode() & 07777u;
+  };
+  REQUIRE(create(true) == 06777u);
+  fs.set_credentials(1000, 1000);
+  REQUIRE(create(false) == 06777u);
+  REQUIRE(create(true) == 0777u);
+}
+
+TEST_CASE("publishing sets the times of the write, not of the close", "[metaserver][publish]") {
+  NamespaceFixture fs({"/f"});
+  const wire::Attr before = fs.Lookup("/f")->attr();
+  wire::PublishRequest request;
+  *request.mutable_context() = fs.Context();
+  request.set_ino(fs.InoOf("/f"));
+  request.set_set_inline(true);
+  request.set_inline_data("bytes");
+  request.set_bytes_changed(true);
+  request.set_expected_data_version(before.data_version());
+  request.mutable_mtime()->set_seconds(before.ctime().seconds() + 3);
+  fs.clock().Advance(absl::Seconds(100));
+  auto published = fs.names().Mutate(metaserver::Publish, request);
+  REQUIRE(published.ok());
+  REQUIRE(published->entry().attr().ctime().seconds() == before.ctime().seconds() + 3);
+  REQUIRE(published->entry().attr().mtime().seconds() == before.ctime().seconds() + 3);
+  // Bytes from before the last change of attributes: ctime moves all the same.
+  const wire::Attr seen = published->entry().attr();
+  *request.mutable_context() = fs.Context();
+  request.set_expected_data_version(seen.data_version());
+  request.mutable_mtime()->set_seconds(before.ctime().seconds() + 1);
+  published = fs.names().Mutate(metaserver::Publish, request);
+  REQUIRE(published.ok());
+  REQUIRE(published->entry().attr().ctime().nanos() == seen.ctime().nanos() + 1);
+  REQUIRE(published->entry().attr().mtime().seconds() == before.ctime().seconds() + 1);
+}
+
 TEST_CASE("an inline file is cut and grown in its record", "[metaserver][truncate]") {
   NamespaceFixture fs({"/f"});
   REQUIRE(fs.PublishInline("/f", "hello world").ok());
