@@ -7,8 +7,14 @@
 
 namespace penstock::client {
 namespace {
-constexpr size_t kPageEndsKept = 4096;
+
+constexpr size_t kCookiesKept = 1 << 20;  // 8 MiB a handle; positions beyond are looked for
+
+bool Contains(const std::vector<uint64_t>& cookies, uint64_t cookie) {
+  return std::find(cookies.begin(), cookies.end(), cookie) != cookies.end();
 }
+
+}  // namespace
 
 // FNV-1a, finished with splitmix64's mixer.
 uint64_t NameCookie(std::string_view name) {
@@ -51,49 +57,78 @@ absl::StatusOr<DirectoryReader::Page> DirectoryReader::Fetch(std::string start_a
   return page;
 }
 
-absl::StatusOr<DirectoryReader::Page> DirectoryReader::PageAfter(uint64_t cookie, bool with_entries,
-                                                                 bool* begins_after,
-                                                                 const OpContext& op) {
-  // The end of a page read before: its name is known.
-  for (const auto& [end_cookie, name] : page_ends_) {
-    if (end_cookie == cookie) {
-      *begins_after = true;
-      return Fetch(name, with_entries, op);
+absl::Status DirectoryReader::Turn(std::string start_after, bool with_entries,
+                                   const OpContext& op) {
+  ASSIGN_OR_RETURN(page_, Fetch(std::move(start_after), with_entries, op));
+  Remember();
+  return absl::OkStatus();
+}
+
+void DirectoryReader::Remember() {
+  if (cookies_kept_ + page_.entries.size() > kCookiesKept) return;
+  SeenPage now{page_.start_after, {}};
+  for (const ListedEntry& e : page_.entries) now.cookies.push_back(e.cookie);
+  for (const SeenPage& seen : seen_) {
+    auto known = [&](uint64_t cookie) { return Contains(seen.cookies, cookie); };
+    if (seen.start_after == now.start_after &&
+        std::all_of(now.cookies.begin(), now.cookies.end(), known)) {
+      return;
     }
   }
-  // A position from long ago (seekdir): the listing is read again up to it.
+  cookies_kept_ += now.cookies.size();
+  seen_.push_back(std::move(now));
+}
+
+absl::StatusOr<size_t> DirectoryReader::GoTo(uint64_t cookie, bool with_entries,
+                                             const OpContext& op) {
+  for (const SeenPage& seen : seen_) {
+    auto at = std::find(seen.cookies.begin(), seen.cookies.end(), cookie);
+    if (at == seen.cookies.end()) continue;
+    // Its name may be gone: what follows is what follows the last name left of those up to it.
+    const std::vector<uint64_t> before(seen.cookies.begin(), std::next(at));
+    RETURN_IF_ERROR(Turn(seen.start_after, with_entries, op));
+    auto last = std::find_if(page_.entries.rbegin(), page_.entries.rend(),
+                             [&](const auto& e) { return Contains(before, e.cookie); });
+    return static_cast<size_t>(std::distance(last, page_.entries.rend()));
+  }
+  // Not remembered: the listing is read again up to it.
   std::string start_after;
   while (true) {
-    ASSIGN_OR_RETURN(Page page, Fetch(start_after, with_entries, op));
-    auto at = [&](const ListedEntry& e) { return e.cookie == cookie; };
-    if (page.end || std::any_of(page.entries.begin(), page.entries.end(), at)) return page;
-    start_after = page.entries.back().name;
+    RETURN_IF_ERROR(Turn(start_after, with_entries, op));
+    auto at = std::find_if(page_.entries.begin(), page_.entries.end(),
+                           [&](const ListedEntry& e) { return e.cookie == cookie; });
+    if (at != page_.entries.end()) {
+      return static_cast<size_t>(std::distance(page_.entries.begin(), at)) + 1;
+    }
+    if (page_.end) return page_.entries.size();  // removed, and nobody knows where it stood
+    start_after = page_.entries.back().name;
   }
 }
 
 absl::StatusOr<std::vector<ListedEntry>> DirectoryReader::After(uint64_t cookie, bool with_entries,
                                                                 const OpContext& op) {
   absl::MutexLock lock(&mu_);
-  auto at_cookie = [&](const ListedEntry& e) { return e.cookie == cookie; };
   if (cookie == 0) {
-    page_ends_.clear();
-    ASSIGN_OR_RETURN(page_, Fetch("", with_entries, op));
+    seen_.clear();
+    cookies_kept_ = 0;
+    RETURN_IF_ERROR(Turn("", with_entries, op));
     return page_.entries;
   }
-  auto at = std::find_if(page_.entries.begin(), page_.entries.end(), at_cookie);
-  if (at == page_.entries.end()) {
-    bool begins_after = false;
-    ASSIGN_OR_RETURN(page_, PageAfter(cookie, with_entries, &begins_after, op));
-    if (begins_after) return page_.entries;
-    at = std::find_if(page_.entries.begin(), page_.entries.end(), at_cookie);
-    // Its name was removed meanwhile, and nobody knows where it stood.
-    if (at == page_.entries.end()) return std::vector<ListedEntry>();
+  size_t next = 0;
+  auto at = std::find_if(page_.entries.begin(), page_.entries.end(),
+                         [&](const ListedEntry& e) { return e.cookie == cookie; });
+  if (at != page_.entries.end()) {
+    next = static_cast<size_t>(std::distance(page_.entries.begin(), at)) + 1;
+  } else {
+    ASSIGN_OR_RETURN(next, GoTo(cookie, with_entries, op));
   }
-  std::vector<ListedEntry> rest(std::next(at), page_.entries.end());
-  if (!rest.empty() || page_.end) return rest;
+  if (next < page_.entries.size()) {
+    return std::vector<ListedEntry>(std::next(page_.entries.begin(), static_cast<ptrdiff_t>(next)),
+                                    page_.entries.end());
+  }
+  if (page_.end) return std::vector<ListedEntry>();
   // The page is used up: the next one begins after its last name, which need not exist any more.
-  if (page_ends_.size() < kPageEndsKept) page_ends_.emplace_back(cookie, at->name);
-  ASSIGN_OR_RETURN(page_, Fetch(at->name, with_entries, op));
+  RETURN_IF_ERROR(Turn(page_.entries.back().name, with_entries, op));
   return page_.entries;
 }
 

@@ -49,10 +49,19 @@ class DirectoryReader {
     bool end = false;
     bool with_entries = false;
   };
+  // A page that was read before, in its order then: where a cookie stood whose name is gone.
+  struct SeenPage {
+    std::string start_after;
+    std::vector<uint64_t> cookies;
+  };
   absl::StatusOr<Page> Fetch(std::string start_after, bool with_entries, const OpContext& op);
-  // The page that has the cookie's entry, or that begins after it (`*begins_after`).
-  absl::StatusOr<Page> PageAfter(uint64_t cookie, bool with_entries, bool* begins_after,
-                                 const OpContext& op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Makes the page after the name the current one.
+  absl::Status Turn(std::string start_after, bool with_entries, const OpContext& op)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Turns to the page of a cookie; the index in it of what comes after.
+  absl::StatusOr<size_t> GoTo(uint64_t cookie, bool with_entries, const OpContext& op)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Remember() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   MetaApi* const meta_;
   const InodeTable* const inodes_;
@@ -60,8 +69,8 @@ class DirectoryReader {
   // Held over calls: one listing a handle at a time, as the kernel asks for it anyway.
   absl::Mutex mu_;
   Page page_ ABSL_GUARDED_BY(mu_);
-  // The last entry of each page before: (cookie, name). Bounded by thinning out.
-  std::vector<std::pair<uint64_t, std::string>> page_ends_ ABSL_GUARDED_BY(mu_);
+  std::vector<SeenPage> seen_ ABSL_GUARDED_BY(mu_);
+  size_t cookies_kept_ ABSL_GUARDED_BY(mu_) = 0;  // in all of seen_; bounded
 };
 
 }  // namespace penstock::client

@@ -40,7 +40,13 @@ absl::StatusOr<std::vector<std::string>> FileSystem::Listxattr(InodeNumber ino,
   request.set_ino(ino.value());
   ASSIGN_OR_RETURN(wire::ListxattrResponse response,
                    meta_->Query<wire::ListxattrResponse>(wire::METHOD_LISTXATTR, request, op));
-  return std::vector<std::string>(response.names().begin(), response.names().end());
+  std::vector<std::string> names;
+  for (const std::string& name : response.names()) {
+    // The kernel guards their values itself, but lists what it is given.
+    if (op.credentials.uid() != 0 && name.starts_with("trusted.")) continue;
+    names.push_back(name);
+  }
+  return names;
 }
 
 absl::Status FileSystem::Setxattr(wire::SetxattrRequest request, const OpContext& op) {

@@ -1,5 +1,6 @@
 #include "client/directory_reader.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <set>
 
@@ -63,6 +64,24 @@ TEST_CASE("any cookie given out before leads back to its place", "[client][direc
   auto entries = f.reader.After(cookie, false, OpContext{});
   REQUIRE(entries.ok());
   REQUIRE(entries->front().name == "name108");
+}
+
+TEST_CASE("a cookie keeps its place when its name and those around it are removed",
+          "[client][directory_reader]") {
+  Fixture f;
+  for (int i = 0; i < 2000; ++i) f.meta.names.push_back("p" + std::to_string(10000 + i));
+  REQUIRE(f.ListAll(5000).size() == 2025);
+  std::vector<std::string> left;
+  for (size_t i = 0; i < f.meta.names.size(); i += 3) left.push_back(f.meta.names[i]);
+  const std::vector<std::string> all = f.meta.names;
+  f.meta.names = left;
+  for (size_t i : {size_t{1}, size_t{500}, size_t{700}, size_t{1900}, all.size() - 2}) {
+    auto entries = f.reader.After(NameCookie(all[i]), false, OpContext{});
+    REQUIRE(entries.ok());
+    auto next = std::upper_bound(left.begin(), left.end(), all[i]);
+    REQUIRE(entries->empty() == (next == left.end()));
+    if (!entries->empty()) REQUIRE(entries->front().name == *next);
+  }
 }
 
 TEST_CASE("cookies are positive, stable and leave room for the dots",

@@ -348,7 +348,7 @@ def seekdir_goes_back_to_where_telldir_was(count):
 
 @rule("POSIX telldir(), seekdir(): while the directory changes", [("removed", "removed"), ("added", "added"), ("both", "both")])
 def positions_stay_good_while_the_directory_changes(change):
-    names = _fill("d", 500)
+    names = _fill("d", 1300)
     stream = DirectoryStream("d")
     positions = [(where, name) for where, name in _positions(stream) if name in names[1::2]]
     if change in ("removed", "both"):
@@ -358,7 +358,7 @@ def positions_stay_good_while_the_directory_changes(change):
         for i in range(300):
             create(f"d/e{i}")
             create(f"d/g{i}")
-    for where, name in positions[::10]:
+    for where, name in positions[::30]:
         stream.seek(where)
         rest = stream.names()
         true(name in rest, f"{name} is not at or after its position")
@@ -375,7 +375,8 @@ def a_position_of_a_removed_entry_leads_to_those_after_it():
     after = {other for _, other in positions[positions.index((where, name)) + 1:]} - {".", ".."}
     os.unlink(f"d/{name}")
     stream.seek(where)
-    equal(set(stream.names()), after, "names after the position")
+    # Whether the removed name itself is still shown is not specified.
+    equal(set(stream.names()) - {name}, after, "names after the position")
 
 
 @rule("POSIX seekdir(): the end")
