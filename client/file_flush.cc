@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "client/file_writer.h"
 #include "client/wait.h"
@@ -32,7 +33,7 @@ absl::Status FileWriter::TakeBusy(Inode& inode, const OpContext& op) {
 void FileWriter::GiveBusy(Inode& inode) {
   absl::MutexLock lock(&inode.mu);
   inode.busy = false;
-  if (!inode.dirty() && inode.chunks.empty() && inode.registered) {
+  if (!inode.dirty() && inode.chunks.empty() && inode.cut == nullptr && inode.registered) {
     inode.registered = false;
     absl::MutexLock mine(&mu_);
     dirty_.erase(inode.ino);
@@ -64,6 +65,8 @@ FileWriter::Snapshot FileWriter::Look(const Inode& inode) const {
 }
 
 absl::Status FileWriter::FlushHeld(const InodePtr& inode, FlushMode mode, const OpContext& op) {
+  // A larger size would show again what an unfinished truncation cut off.
+  RETURN_IF_ERROR(FinishCut(*inode, op));
   absl::Status status;
   bool published = false;
   for (int round = 0; round < kRounds; ++round) {
@@ -74,6 +77,13 @@ absl::Status FileWriter::FlushHeld(const InodePtr& inode, FlushMode mode, const 
     published = status.ok();
     if (!LostRace(status)) break;
     RETURN_IF_ERROR(Refresh(*inode, op));
+  }
+  if (ErrnoOf(status) == ESTALE && !LostRace(status)) {
+    // The inode is gone, and what was written to it with it.
+    absl::MutexLock lock(&inode->mu);
+    DropUnsent(*inode);
+    inode->published = inode->writes;
+    inode->local_size = 0;
   }
   if (status.ok() && mode != FlushMode::kPublish) status = SyncUnsynced(*inode, op);
   if (status.ok() && mode == FlushMode::kDurable && !published) {
@@ -126,16 +136,34 @@ absl::Status FileWriter::PublishInline(const InodePtr& inode, Snapshot now, Flus
 
 absl::Status FileWriter::PublishChunks(const InodePtr& inode, Snapshot now, FlushMode mode,
                                        const OpContext& op) {
+  if (absl::Status status = RefreshInline(*inode, op); !status.ok()) {
+    absl::MutexLock lock(&inode->mu);
+    if (ErrnoOf(status) != EINTR) inode->SetError(status);
+    return status;
+  }
+  uint64_t content = 0;
   {
     absl::MutexLock lock(&inode->mu);
-    if (inode->reads_inline()) Materialise(*inode);
+    content = inode->entry.layout().content_id();
+    const bool changed =
+        inode->materialised && inode->materialised_version != inode->entry.attr().data_version();
+    if (inode->reads_inline() || (inode->entry.is_inline() && changed)) Materialise(*inode);
   }
   absl::Status sent = SendAll(inode, now.writes, op);
   if (ErrnoOf(sent) == EINTR) return sent;
   wire::PublishRequest request;
   bool sync = mode != FlushMode::kPublish;
+  bool keep_inline = false;  // chunk 0 lacks what the record has
   {
     absl::MutexLock lock(&inode->mu);
+    if (!sent.ok() && inode->failed_from == UINT64_MAX) {
+      inode->SetError(sent);  // not in time; the bytes are still here
+      return sent;
+    }
+    if (inode->entry.layout().content_id() != content) {
+      return WithReason(absl::AbortedError("another mount truncated the file meanwhile"),
+                        Reason::kContentChanged);
+    }
     if (inode->failed_from != UINT64_MAX) {
       sent = inode->error;
       // What comes before the failed byte may be seen; nothing after it.
@@ -144,20 +172,21 @@ absl::Status FileWriter::PublishChunks(const InodePtr& inode, Snapshot now, Flus
     }
     const bool drops_inline = inode->entry.is_inline();
     // Chunk 0 replaces content that was safe: it must be as safe.
-    sync =
-        sync || inode->sync_before_publish || (drops_inline && !inode->entry.inline_data().empty());
+    const bool was_safe = drops_inline && !inode->entry.inline_data().empty();
+    sync = (sent.ok() && (sync || inode->sync_before_publish)) || was_safe;
     request.set_ino(inode->ino.value());
     request.set_content_id(inode->entry.layout().content_id());
     request.set_size_at_least(now.size);
     request.set_bytes_changed(true);
     *request.mutable_mtime() = ToWireTime(inode->local_mtime);
     request.set_drop_inline(drops_inline);
-    request.set_expected_data_version(inode->entry.attr().data_version());
+    request.set_expected_data_version(inode->materialised_version);
     request.set_sync(mode == FlushMode::kDurable);
+    keep_inline = drops_inline && !inode->materialised;
   }
   absl::Status status;
-  if (sync && sent.ok()) status = SyncUnsynced(*inode, op);
-  if (status.ok()) {
+  if (sync && !keep_inline) status = SyncUnsynced(*inode, op);
+  if (status.ok() && !keep_inline) {
     auto response = meta_->Mutate<wire::PublishResponse>(wire::METHOD_PUBLISH, request, op);
     status = response.status();
     absl::MutexLock lock(&inode->mu);
@@ -168,7 +197,10 @@ absl::Status FileWriter::PublishChunks(const InodePtr& inode, Snapshot now, Flus
     // The bytes are gone and the error is set: the file is what the metaserver says.
     inode->failed_from = UINT64_MAX;
     inode->published = std::max(inode->published, now.writes);
-    if (!inode->dirty()) inode->local_size = 0;
+    if (!inode->dirty()) {
+      inode->local_size = 0;
+      inode->Dematerialise();
+    }
     return sent;
   }
   if (!status.ok() && !LostRace(status) && ErrnoOf(status) != EINTR) inode->SetError(status);
@@ -232,19 +264,16 @@ absl::Status FileWriter::Refresh(Inode& inode, const OpContext& op) {
   auto response = meta_->Query<wire::EntryResponse>(wire::METHOD_GETATTR, request, op);
   if (!response.ok()) return response.status();
   absl::MutexLock lock(&inode.mu);
-  const uint64_t content = inode.entry.layout().content_id();
   inode.Absorb(response->entry());
-  if (inode.entry.layout().content_id() != content) {
-    // Another mount truncated the file: what it cut off does not count any more.
-    inode.local_size = 0;
-    for (const auto& [index, chunk] : inode.chunks) {
-      for (Range range : chunk.bytes.ranges()) {
-        const uint64_t end = index * inode.layout().chunk_size_bytes() + range.end;
-        inode.local_size = std::max(inode.local_size, end);
-      }
-    }
-  }
   return absl::OkStatus();
+}
+
+absl::Status FileWriter::RefreshInline(Inode& inode, const OpContext& op) {
+  {
+    absl::MutexLock lock(&inode.mu);
+    if (!inode.reads_inline() || inode.entry.inline_data().empty()) return absl::OkStatus();
+  }
+  return Refresh(inode, op);
 }
 
 void FileWriter::Published(Inode& inode, const Snapshot& now, const wire::Entry& entry) {

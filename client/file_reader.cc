@@ -25,8 +25,8 @@ size_t FileReader::ReadLocal(const Inode& inode, uint64_t offset, absl::Span<cha
     std::memcpy(into.data(), data.data() + std::min<uint64_t>(offset, data.size()), have);
     std::memset(into.data() + have, 0, n - have);
   }
-  if (inode.chunks.empty()) {
-    if (!inode.reads_inline()) missing->push_back({0, n});
+  if (inode.chunks.empty() && !inode.reads_inline()) {
+    missing->push_back({0, n});
     return n;
   }
   for (const ChunkPiece& piece : SplitByChunk(layout->chunk_size_bytes(), offset, n)) {

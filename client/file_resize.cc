@@ -18,14 +18,18 @@ absl::StatusOr<wire::Entry> FileWriter::Empty(const InodePtr& inode,
                                               const OpContext& op) {
   RETURN_IF_ERROR(TakeBusy(*inode, op));
   absl::Status status;
-  bool flush_first = false;
-  {
+  for (bool flushed = false;; flushed = true) {
     // Content that never left the record keeps its id: chunks sent for it must be known first, so
     // that the metaserver gives a new id and drops them.
-    absl::MutexLock lock(&inode->mu);
-    flush_first = inode->entry.is_inline() && inode->channel_sequence > 0;
+    {
+      absl::MutexLock lock(&inode->mu);
+      if (flushed || !inode->entry.is_inline() || inode->channel_sequence == 0) {
+        inode->emptying = true;
+        break;
+      }
+    }
+    status = FlushHeld(inode, FlushMode::kPublish, op);
   }
-  if (flush_first) status = FlushHeld(inode, FlushMode::kPublish, op);
   auto result = status.ok() ? call() : absl::StatusOr<wire::Entry>(status);
   if (result.ok()) {
     absl::MutexLock lock(&inode->mu);
@@ -37,7 +41,12 @@ absl::StatusOr<wire::Entry> FileWriter::Empty(const InodePtr& inode,
     inode->AbsorbOwn(*result);
     inode->unsynced.clear();
     inode->sync_before_publish = inode->sync_before_publish || had_bytes;
+    inode->Dematerialise();
     result = inode->Merged();
+  }
+  {
+    absl::MutexLock lock(&inode->mu);
+    inode->emptying = false;
   }
   GiveBusy(*inode);
   return result;
@@ -53,6 +62,7 @@ absl::StatusOr<wire::Entry> FileWriter::SetSize(const InodePtr& inode, wire::Set
     };
     return Empty(inode, set, op);
   }
+  if (request.size() > kInlineLimitBytes) RETURN_IF_ERROR(RefreshInline(*inode, op));
   RETURN_IF_ERROR(TakeBusy(*inode, op));
   {
     // Inline content that grows out of the record by a truncation goes to chunk 0 first.
@@ -71,15 +81,32 @@ absl::StatusOr<wire::Entry> FileWriter::SetSize(const InodePtr& inode, wire::Set
     {
       absl::MutexLock lock(&inode->mu);
       inode->AbsorbOwn(response.entry());
+      if (response.truncate_intent() != 0) {
+        // Until it is done, by whoever comes next or the flusher, the file does not grow.
+        Register(inode);
+        inode->cut = std::make_shared<const UnfinishedCut>(
+            UnfinishedCut{response, request.size(), session_()});
+      }
     }
-    if (response.truncate_intent() != 0) {
-      RETURN_IF_ERROR(CutChunks(*inode, response, request.size(), op));
-    }
+    RETURN_IF_ERROR(FinishCut(*inode, op));
     absl::MutexLock lock(&inode->mu);
     return inode->Merged();
   }();
   GiveBusy(*inode);
   return result;
+}
+
+absl::Status FileWriter::FinishCut(Inode& inode, const OpContext& op) {
+  std::shared_ptr<const UnfinishedCut> cut;
+  {
+    absl::MutexLock lock(&inode.mu);
+    cut = inode.cut;
+  }
+  if (cut == nullptr) return absl::OkStatus();
+  RETURN_IF_ERROR(CutChunks(inode, cut->recorded, cut->size, op));
+  absl::MutexLock lock(&inode.mu);
+  if (inode.cut == cut) inode.cut = nullptr;
+  return absl::OkStatus();
 }
 
 absl::Status FileWriter::CutChunks(Inode& inode, const wire::SetattrResponse& response,

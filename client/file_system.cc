@@ -31,7 +31,6 @@ std::unique_ptr<FileHandle> FileSystem::MakeHandle(std::shared_ptr<Inode> inode,
   {
     absl::MutexLock lock(&inode->mu);
     inode->Absorb(entry);
-    ++inode->handles;
     const uint64_t version = inode->entry.attr().data_version();
     handle->keep_cache = inode->cached_version != 0 && inode->cached_version == version;
     inode->cached_version = version;

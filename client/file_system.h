@@ -115,7 +115,7 @@ class FileSystem {
 
  private:
   absl::StatusOr<wire::Entry> FetchEntry(InodeNumber ino, const OpContext& op);
-  // Makes a handle of an inode whose newest record is `entry`.
+  // Makes a handle of a pinned inode whose newest record is `entry`; the pin is the handle's.
   std::unique_ptr<FileHandle> MakeHandle(std::shared_ptr<Inode> inode, const wire::Entry& entry,
                                          bool write);
   // The error of writes that this handle has not reported yet. Take: it is reported now.

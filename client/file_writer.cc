@@ -7,6 +7,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <utility>
 
 #include "client/wait.h"
 #include "common/status.h"
@@ -45,9 +47,18 @@ void FileWriter::Stop() {
 absl::Status FileWriter::Write(const InodePtr& inode, uint64_t offset, std::string_view data,
                                const OpContext& op) {
   uint64_t chunk_size = 0;
+  bool beyond_cut = false;
   {
     absl::MutexLock lock(&inode->mu);
     chunk_size = inode->layout().chunk_size_bytes();
+    beyond_cut = inode->cut != nullptr && offset + data.size() > inode->cut->size;
+  }
+  if (beyond_cut) {
+    // Else bytes that a truncation cut off would be seen again before these.
+    RETURN_IF_ERROR(TakeBusy(*inode, op));
+    absl::Status status = FinishCut(*inode, op);
+    GiveBusy(*inode);
+    RETURN_IF_ERROR(status);
   }
   if (offset + data.size() > chunk_size << 32 || offset + data.size() < offset) {
     return PosixError(EFBIG, "write beyond the largest file");
@@ -64,6 +75,7 @@ absl::Status FileWriter::Write(const InodePtr& inode, uint64_t offset, std::stri
       if (chunk.bytes.empty()) chunk.first_write = inode->writes;
       const uint64_t before = chunk.bytes.bytes();
       chunk.bytes.Write(piece.offset, data.substr(piece.at, piece.length));
+      NoteAboveInline(*inode, offset + piece.at, data.substr(piece.at, piece.length));
       overwritten = before + piece.length - chunk.bytes.bytes();
       inode->local_size = std::max(inode->local_size, offset + piece.at + piece.length);
       inode->local_mtime = absl::Now();
@@ -123,15 +135,34 @@ WriteStamp FileWriter::NextStamp(Inode& inode) {
   return {inode.session, inode.channel, ++inode.channel_sequence};
 }
 
-// The inline content becomes bytes to write of chunk 0, below what was written over it.
+// The inline content becomes bytes to write of chunk 0, below what was written over it. Once more
+// when another mount changed it meanwhile: then below what was sent from here already, too.
 void FileWriter::Materialise(Inode& inode) {
-  inode.materialised = true;
-  if (inode.entry.inline_data().empty()) return;
+  const bool again = std::exchange(inode.materialised, true);
+  if (auto it = inode.chunks.find(0); !again && it != inode.chunks.end()) {
+    for (const DirtyBytes* bytes : {&it->second.sending, &it->second.bytes}) {
+      if (bytes == &it->second.sending && it->second.abandoned) continue;
+      for (Range range : bytes->ranges()) NoteAboveInline(inode, range.begin, bytes->Data(range));
+    }
+  }
+  inode.materialised_version = inode.entry.attr().data_version();
+  std::string content = inode.entry.inline_data();
+  content.resize(std::max(content.size(), inode.materialised_bytes), '\0');
+  inode.materialised_bytes = content.size();
+  if (content.empty()) return;
+  std::vector<Range> all{{0, static_cast<uint32_t>(content.size())}};
+  inode.above_inline.Fill(0, absl::MakeSpan(content), &all);
   DirtyChunk& chunk = inode.chunks[0];
   const uint64_t before = chunk.bytes.bytes();
-  if (chunk.bytes.empty()) chunk.first_write = inode.writes;
-  chunk.bytes.FillBelow(0, inode.entry.inline_data());
+  chunk.first_write = inode.published + 1;  // every flush from now on needs it
+  chunk.bytes.FillBelow(0, content);
   memory_.Force(chunk.bytes.bytes() - before);
+}
+
+void FileWriter::NoteAboveInline(Inode& inode, uint64_t offset, std::string_view data) {
+  if (!inode.materialised || !inode.entry.is_inline() || offset >= kInlineLimitBytes) return;
+  inode.above_inline.Write(static_cast<uint32_t>(offset),
+                           data.substr(0, kInlineLimitBytes - offset));
 }
 
 // Moves the chunk's bytes to `sending`. False: nothing to send now.
@@ -142,6 +173,10 @@ bool FileWriter::TakeForSending(Inode& inode, uint32_t index, FileLayout* layout
   if (it == inode.chunks.end()) return false;
   if (it->second.in_flight) {
     it->second.wanted = true;  // its sender goes on with it
+    return false;
+  }
+  if (inode.emptying) {  // the chunk waits for the next flush, if it is still there
+    it->second.wanted = false;
     return false;
   }
   if (index == 0 && inode.reads_inline()) {
@@ -155,6 +190,7 @@ bool FileWriter::TakeForSending(Inode& inode, uint32_t index, FileLayout* layout
       const uint64_t start = index * inode.layout().chunk_size_bytes();
       inode.failed_from = std::min(inode.failed_from, start + chunk.bytes.ranges().front().begin);
     }
+    if (!chunk.bytes.empty() && index == 0) inode.Dematerialise();
     memory_.Release(chunk.bytes.bytes());
     inode.chunks.erase(it);
     return false;
@@ -163,6 +199,7 @@ bool FileWriter::TakeForSending(Inode& inode, uint32_t index, FileLayout* layout
   chunk.abandoned = false;
   chunk.sending = std::move(chunk.bytes);
   chunk.first_sending = chunk.first_write;
+  inode.taken = inode.writes;
   *layout = inode.layout();
   for (Range range : chunk.sending.ranges()) {
     puts->push_back({index, range.begin, chunk.sending.Data(range), NextStamp(inode)});
@@ -172,6 +209,11 @@ bool FileWriter::TakeForSending(Inode& inode, uint32_t index, FileLayout* layout
 
 // EINTR puts the bytes back; any other failure drops them and becomes the inode's error.
 absl::Status FileWriter::SendChunk(const InodePtr& inode, uint32_t index, const OpContext& op) {
+  if (index == 0 && ErrnoOf(RefreshInline(*inode, op)) == EINTR) {
+    absl::MutexLock lock(&inode->mu);
+    if (auto it = inode->chunks.find(0); it != inode->chunks.end()) it->second.wanted = false;
+    return PosixError(EINTR, "interrupted");
+  }
   while (true) {
     FileLayout layout;
     std::vector<ChunkPut> puts;
@@ -212,6 +254,7 @@ absl::Status FileWriter::SendChunk(const InodePtr& inode, uint32_t index, const 
         inode->failed_from =
             std::min(inode->failed_from, index * layout.chunk_size_bytes() + failed_at);
         inode->SetError(status);
+        if (index == 0) inode->Dematerialise();
       }
       if (ErrnoOf(status) == EINTR) chunk.wanted = false;  // nobody sends it now
       again = chunk.wanted;
@@ -239,10 +282,12 @@ void FileWriter::DropUnsent(Inode& inode) {
 void FileWriter::LoseSession(SessionId lost) {
   for (const InodePtr& inode : DirtyInodes()) {
     absl::MutexLock lock(&inode->mu);
+    if (inode->cut != nullptr && inode->cut->session == lost) inode->cut = nullptr;  // its server's
     if (!inode->dirty() || inode->session != lost) continue;
     SPDLOG_ERROR("written bytes lost with the session ino={} size_bytes={}", inode->ino.value(),
                  inode->size());
     DropUnsent(*inode);
+    inode->Dematerialise();
     inode->SetError(PosixError(EIO, "the session was lost before the bytes were written"));
     inode->published = inode->writes;
     inode->local_size = 0;
@@ -271,10 +316,10 @@ void FileWriter::FlushOld() {
     if (stop_.fired()) return;
     {
       absl::MutexLock lock(&inode->mu);
+      if (inode->busy) continue;  // its holder takes it off the list when it may go
       if (inode->dirty()) {
-        if (inode->busy) continue;
         if (!all && absl::Now() - inode->dirty_since < options_.dirty_age) continue;
-      } else if (!inode->chunks.empty()) {
+      } else if (!inode->chunks.empty() && inode->cut == nullptr) {
         continue;
       }
     }

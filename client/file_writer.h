@@ -92,6 +92,8 @@ class FileWriter {
   bool TakeForSending(Inode& inode, uint32_t index, FileLayout* layout,
                       std::vector<ChunkPut>* puts);
   void Materialise(Inode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.mu);
+  static void NoteAboveInline(Inode& inode, uint64_t offset, std::string_view data)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.mu);
   WriteStamp NextStamp(Inode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.mu);
   void DropUnsent(Inode& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.mu);
   void Run();
@@ -109,11 +111,14 @@ class FileWriter {
   absl::Status SendAll(const InodePtr& inode, uint64_t writes, const OpContext& op);
   absl::Status SyncUnsynced(Inode& inode, const OpContext& op);
   absl::Status Refresh(Inode& inode, const OpContext& op);
+  // Before inline content goes to chunk 0: another mount may have put newer bytes there.
+  absl::Status RefreshInline(Inode& inode, const OpContext& op);
   void Published(Inode& inode, const Snapshot& now, const wire::Entry& entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.mu);
   std::vector<InodePtr> DirtyInodes() const;
 
   // file_resize.cc
+  absl::Status FinishCut(Inode& inode, const OpContext& op);  // held busy
   absl::Status CutChunks(Inode& inode, const wire::SetattrResponse& response, uint64_t size,
                          const OpContext& op);
   absl::Status ZeroChunks(Inode& inode, uint64_t offset, uint64_t end, const OpContext& op);

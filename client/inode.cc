@@ -1,6 +1,7 @@
 #include "client/inode.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "common/status.h"
 
@@ -26,14 +27,27 @@ bool Inode::Absorb(const wire::Entry& fresh) {
   known = true;
   accept_any = false;
   if (new_content) {
+    if (!emptying && taken > published) {
+      // Nobody can say which of them came before the truncation.
+      cached_version = 0;
+      SetError(PosixError(EIO, "another mount truncated the file while it was written here"));
+    }
+    cut = nullptr;
+    // What was cut off does not count any more.
+    local_size = 0;
+    for (const auto& [index, chunk] : chunks) {
+      for (Range range : chunk.bytes.ranges()) {
+        local_size = std::max(local_size, index * layout().chunk_size_bytes() + range.end);
+      }
+    }
     // What was acknowledged went to the old content; what is still here goes to the new one.
     for (auto& [index, chunk] : chunks) chunk.abandoned = chunk.in_flight;
     unsynced.clear();
-    materialised = false;
+    Dematerialise();
     channel = 0;
     channel_sequence = 0;
   }
-  if (!entry.is_inline()) materialised = false;
+  if (!entry.is_inline() || !dirty()) Dematerialise();
   return true;
 }
 
@@ -44,8 +58,25 @@ void Inode::AbsorbOwn(const wire::Entry& fresh) {
   if (cached_version == before && now <= before + 1) cached_version = now;
 }
 
+void Inode::Pin() {
+  absl::MutexLock lock(&mu);
+  ++handles;
+}
+
+void Inode::Unpin() {
+  absl::MutexLock lock(&mu);
+  if (--handles == 0 && !dirty()) Strip();
+}
+
+void Inode::Dematerialise() {
+  materialised = false;
+  materialised_bytes = 0;
+  above_inline.Clear();
+}
+
 void Inode::Strip() {
   known = false;
+  by_mapping = false;
   entry.clear_inline_data();
 }
 

@@ -33,6 +33,13 @@ struct DirtyChunk {
   bool wanted = false;     // queued, or to be sent again after what is in flight
 };
 
+// A truncation that the metaserver has recorded and whose chunks are not all cut yet.
+struct UnfinishedCut {
+  wire::SetattrResponse recorded;
+  uint64_t size = 0;
+  SessionId session;
+};
+
 class Inode {
  public:
   explicit Inode(InodeNumber number) : ino(number) {}
@@ -46,6 +53,8 @@ class Inode {
   void AbsorbOwn(const wire::Entry& fresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   // Forgets the content (not the version) once nobody has the file open.
   void Strip() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // Reads come from the record again: what was moved to chunk 0 did not get there.
+  void Dematerialise() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   // The record with what was written here on top.
   wire::Entry Merged() const ABSL_SHARED_LOCKS_REQUIRED(mu);
   uint64_t size() const ABSL_SHARED_LOCKS_REQUIRED(mu) {
@@ -60,10 +69,13 @@ class Inode {
   // The inline content with what was written here on top. Only while reads_inline().
   std::string InlineContent() const ABSL_SHARED_LOCKS_REQUIRED(mu);
   void SetError(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // While pinned (`handles`), content that was once taken over stays.
+  void Pin() ABSL_LOCKS_EXCLUDED(mu);
+  void Unpin() ABSL_LOCKS_EXCLUDED(mu);
 
   wire::Entry entry ABSL_GUARDED_BY(mu);
-  bool known ABSL_GUARDED_BY(mu) = false;  // entry is filled in, content included
-  int handles ABSL_GUARDED_BY(mu) = 0;
+  bool known ABSL_GUARDED_BY(mu) = false;       // entry is filled in, content included
+  int handles ABSL_GUARDED_BY(mu) = 0;          // and operations that need the content
   bool accept_any ABSL_GUARDED_BY(mu) = false;  // a restarted metaserver may know less than we do
 
   // Written here.
@@ -75,11 +87,19 @@ class Inode {
   absl::btree_map<uint32_t, DirtyChunk> chunks ABSL_GUARDED_BY(mu);
   // Acknowledged by every in-sync member since the last sync, by chunk.
   absl::flat_hash_map<uint32_t, ChunkVersion> unsynced ABSL_GUARDED_BY(mu);
+  uint64_t taken ABSL_GUARDED_BY(mu) = 0;         // newest write that may have gone to this content
+  bool by_mapping ABSL_GUARDED_BY(mu) = false;    // pages of a shared mapping were written
   bool materialised ABSL_GUARDED_BY(mu) = false;  // the inline content went into chunk 0's bytes
+  // Of which data_version, how long, and what was written here above it since.
+  uint64_t materialised_version ABSL_GUARDED_BY(mu) = 0;
+  size_t materialised_bytes ABSL_GUARDED_BY(mu) = 0;
+  DirtyBytes above_inline ABSL_GUARDED_BY(mu);
   bool sync_before_publish ABSL_GUARDED_BY(mu) = false;  // the old content was truncated away
   bool busy ABSL_GUARDED_BY(mu) = false;                 // a flush, sync or truncation is under way
-  bool registered ABSL_GUARDED_BY(mu) = false;           // among FileWriter's dirty inodes
-  uint32_t channel ABSL_GUARDED_BY(mu) = 0;              // of this content's writes; 0: none yet
+  bool emptying ABSL_GUARDED_BY(mu) = false;             // nothing goes to the content, which ends
+  std::shared_ptr<const UnfinishedCut> cut ABSL_GUARDED_BY(mu);  // nullptr: none
+  bool registered ABSL_GUARDED_BY(mu) = false;                   // among FileWriter's dirty inodes
+  uint32_t channel ABSL_GUARDED_BY(mu) = 0;  // of this content's writes; 0: none yet
   uint64_t channel_sequence ABSL_GUARDED_BY(mu) = 0;
   SessionId session ABSL_GUARDED_BY(mu);  // the oldest unpublished write's
 

@@ -20,7 +20,9 @@ absl::StatusOr<CreatedFile> FileSystem::Create(EntryName name, uint32_t mode, Op
   const InodeNumber ino(response.entry().attr().ino());
   holds_->Hold(ino, flags.write);
   CreatedFile created;
-  created.handle = MakeHandle(inodes_.GetOrMake(ino), response.entry(), flags.write);
+  std::shared_ptr<Inode> inode = inodes_.GetOrMake(ino);
+  inode->Pin();
+  created.handle = MakeHandle(std::move(inode), response.entry(), flags.write);
   absl::MutexLock lock(&created.handle->inode->mu);
   // The kernel asks for it before the first write.
   if (response.created()) created.handle->inode->no_capability_at = absl::Now();

@@ -10,15 +10,17 @@ namespace penstock::client {
 
 absl::Status FileSystem::Flush(FileHandle& handle, const OpContext& op) {
   if (!handle.write) return absl::OkStatus();
+  bool by_mapping = false;
   {
     absl::MutexLock lock(&handle.inode->mu);
+    by_mapping = handle.inode->by_mapping;
     if (!handle.inode->dirty() && handle.inode->error_number == handle.seen_error &&
         !options_.sync_on_close) {
       return absl::OkStatus();
     }
   }
   // A child that only inherited the descriptor does not wait for its parent's bytes.
-  if (!handle.writers.MayHaveWritten(op.thread)) return absl::OkStatus();
+  if (!by_mapping && !handle.writers.MayHaveWritten(op.thread)) return absl::OkStatus();
   const FlushMode mode = options_.sync_on_close ? FlushMode::kDurable : FlushMode::kPublish;
   absl::Status status = writer_->Flush(handle.inode, mode, op);
   if (ErrnoOf(status) == EINTR) return status;

@@ -17,8 +17,12 @@ absl::StatusOr<std::unique_ptr<FileHandle>> FileSystem::Open(InodeNumber ino, Op
   }
   const bool write = flags.write || flags.truncate;
   holds_->Hold(ino, write);
-  absl::Cleanup let_go = [&] { holds_->Release(ino, write); };
   std::shared_ptr<Inode> inode = inodes_.GetOrMake(ino);
+  inode->Pin();
+  absl::Cleanup let_go = [&, pinned = inode] {
+    pinned->Unpin();
+    holds_->Release(ino, write);
+  };
   std::optional<wire::Entry> fresh = lookups_.Take(op.thread, ino);
   if (fresh) {
     absl::MutexLock lock(&inode->mu);
@@ -36,11 +40,12 @@ absl::StatusOr<std::unique_ptr<FileHandle>> FileSystem::Open(InodeNumber ino, Op
       return response.entry();
     };
     if (flags.truncate) {
-      ASSIGN_OR_RETURN(entry, writer_->Empty(inode, open, op));
-      std::move(let_go).Cancel();
-      return MakeHandle(std::move(inode), entry, write);
+      RETURN_IF_ERROR(writer_->Empty(inode, open, op).status());
+      absl::MutexLock lock(&inode->mu);
+      entry = inode->entry;
+    } else {
+      ASSIGN_OR_RETURN(entry, open());
     }
-    ASSIGN_OR_RETURN(entry, open());
   } else if (fresh) {
     entry = std::move(*fresh);
   } else {
@@ -80,11 +85,7 @@ void FileSystem::Release(std::unique_ptr<FileHandle> handle) {
     }
   }
   handle.reset();
-  {
-    absl::MutexLock lock(&inode->mu);
-    --inode->handles;
-    if (inode->handles == 0 && !inode->dirty()) inode->Strip();
-  }
+  inode->Unpin();
   holds_->Release(inode->ino, write);
 }
 

@@ -15,6 +15,11 @@ absl::Status FileSystem::Write(const FileHandle& handle, uint64_t offset, std::s
                                const OpContext& op) {
   if (!handle.write) return PosixError(EBADF, "not open for writing");
   handle.writers.Add(op.thread);
+  if (op.thread == 0) {
+    // The kernel may take any mapped handle for a page: whose it is shows only at the inode.
+    absl::MutexLock lock(&handle.inode->mu);
+    handle.inode->by_mapping = true;
+  }
   return writer_->Write(handle.inode, offset, data, op);
 }
 

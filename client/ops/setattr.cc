@@ -1,4 +1,6 @@
 // setattr: mode, owner, times, size.
+#include <absl/cleanup/cleanup.h>
+
 #include "client/file_system.h"
 #include "common/status.h"
 
@@ -12,6 +14,8 @@ absl::StatusOr<wire::Entry> FileSystem::Setattr(wire::SetattrRequest request, co
   const InodeNumber ino(request.ino());
   if ((request.fields() & wire::SETATTR_SIZE) != 0) {
     std::shared_ptr<Inode> inode = inodes_.GetOrMake(ino);
+    inode->Pin();
+    absl::Cleanup unpin = [&] { inode->Unpin(); };
     bool known = false;
     {
       absl::MutexLock lock(&inode->mu);

@@ -55,6 +55,7 @@ class FakeChunks : public ChunkApi {
                                                    absl::Span<const ChunkCut> cuts,
                                                    const OpContext&) override {
     absl::MutexLock lock(&mu);
+    if (!change_error.ok()) return change_error;
     std::vector<ChunkVersion> versions;
     for (const ChunkCut& cut : cuts) {
       versions.push_back({1, ++sequence});
@@ -103,10 +104,20 @@ class FakeChunks : public ChunkApi {
     write_error = std::move(error);
   }
 
+  void FailChanges(absl::Status error) {
+    absl::MutexLock lock(&mu);
+    change_error = std::move(error);
+  }
+  int written() {
+    absl::MutexLock lock(&mu);
+    return writes;
+  }
+
   absl::Mutex mu;
   std::map<std::pair<uint64_t, uint32_t>, std::string> chunks;
   bool open = true;  // writes wait while not
   absl::Status write_error;
+  absl::Status change_error;
   absl::Status sync_error;
   int reads = 0, writes = 0, syncs = 0;
   size_t synced = 0;

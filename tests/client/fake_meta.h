@@ -62,6 +62,10 @@ class FakeMeta : public MetaApi {
         *As<wire::EntryResponse>(response).mutable_entry() =
             files[As<wire::GetattrRequest>(request).ino()];
         return absl::OkStatus();
+      case wire::METHOD_OPEN:
+        *As<wire::EntryResponse>(response).mutable_entry() =
+            files[As<wire::OpenRequest>(request).ino()];
+        return absl::OkStatus();
       case wire::METHOD_PUBLISH:
         return Publish(As<wire::PublishRequest>(request), &As<wire::PublishResponse>(response));
       case wire::METHOD_SETATTR:

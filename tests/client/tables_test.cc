@@ -98,6 +98,26 @@ TEST_CASE("an older record does not replace a newer one", "[client][inode_table]
   REQUIRE(table.Absorb(EntryOf(5, 3)).attr().change() == 3);
 }
 
+TEST_CASE("a pinned inode keeps its content whoever looks it up", "[client][inode_table]") {
+  InodeTable table(10);
+  std::shared_ptr<Inode> inode = table.GetOrMake(InodeNumber(5));
+  wire::Entry small = EntryOf(5, 4);
+  small.set_is_inline(true);
+  small.set_inline_data("bytes");
+  inode->Pin();
+  table.Absorb(small);
+  inode->Pin();
+  inode->Unpin();
+  {
+    absl::MutexLock lock(&inode->mu);
+    REQUIRE(inode->known);
+    REQUIRE(inode->entry.inline_data() == "bytes");
+  }
+  inode->Unpin();
+  absl::MutexLock lock(&inode->mu);
+  REQUIRE_FALSE(inode->known);
+}
+
 TEST_CASE("unused inodes are forgotten beyond the limit, used ones stay", "[client][inode_table]") {
   InodeTable table(4);
   std::shared_ptr<Inode> used = table.GetOrMake(InodeNumber(1));

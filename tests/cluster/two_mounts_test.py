@@ -74,6 +74,25 @@ class TwoMountsTest(harness.ClusterTest):
                 file.write(b"x" * 200 + b"\n")
         self.assertEqual(read_file(self.path("log")), (b"x" * 200 + b"\n") * 40)
 
+    def test_a_small_file_that_grows_here_keeps_what_was_written_there(self):
+        self.wait_for_name(self.other())
+        write_file(self.path("f"), b"old " * 25)
+        self.wait_for_name(self.other("f"))
+        with open(self.path("f"), "r+b", buffering=0) as here:
+            with open(self.other("f"), "r+b", buffering=0) as there:
+                there.write(b"new " * 25)
+            os.pwrite(here.fileno(), b"end", 6000)
+        self.assertEqual(read_file(self.other("f")), b"new " * 25 + bytes(5900) + b"end")
+
+    def test_bytes_that_the_other_mounts_truncation_took_are_an_error(self):
+        self.wait_for_name(self.other())
+        write_file(self.path("f"), os.urandom(100_000))
+        self.wait_for_name(self.other("f"))
+        fd = os.open(self.path("f"), os.O_WRONLY)
+        write_file(self.other("f"), b"")
+        os.pwrite(fd, bytes(4 << 20), 0)
+        self.assertErrno(errno.EIO, os.close, fd)
+
     def test_two_mounts_create_in_one_directory(self):
         self.wait_for_name(self.other())
         program = ("import os,sys\nfor i in range(300):\n"

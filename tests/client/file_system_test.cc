@@ -1,0 +1,62 @@
+// FileSystem over in-memory servers: what a close waits for.
+#include "client/file_system.h"
+
+#include <unistd.h>
+#include <catch2/catch.hpp>
+
+#include "tests/client/fake_chunks.h"
+#include "tests/client/fake_meta.h"
+#include "tests/testing/fake_clock.h"
+
+namespace penstock::client {
+namespace {
+
+struct Fixture {
+  std::unique_ptr<FileHandle> Open() {
+    auto handle = fs.Open(InodeNumber(5), {.write = true}, op);
+    REQUIRE(handle.ok());
+    return std::move(*handle);
+  }
+  FakeMeta meta;
+  FakeChunks chunks;
+  HoldTable holds;
+  testing::FakeClock clock;
+  FileWriter writer{&meta, &chunks, [] { return SessionId(77); }, FileWriterOptions{}};
+  FileSystem fs{&meta, &chunks, &holds, &writer, &clock, ClientOptions{}};
+  OpContext op{.credentials = {}, .thread = static_cast<uint64_t>(getpid()), .interrupt = nullptr};
+};
+
+TEST_CASE("a close waits for mapped pages that went through another handle",
+          "[client][file_system]") {
+  Fixture f;
+  f.meta.MakeFile(5);
+  std::unique_ptr<FileHandle> mine = f.Open();
+  std::unique_ptr<FileHandle> other = f.Open();
+  REQUIRE(f.fs.Write(*other, 0, "written", f.op).ok());
+  REQUIRE(f.fs.Flush(*mine, f.op).ok());
+  REQUIRE(f.meta.calls(wire::METHOD_PUBLISH) == 0);  // whoever wrote has it open still
+  OpContext kernel = f.op;
+  kernel.thread = 0;
+  REQUIRE(f.fs.Write(*other, 0, "mapped", kernel).ok());
+  REQUIRE(f.fs.Flush(*mine, f.op).ok());
+  REQUIRE(f.meta.File(5).inline_data() == "mappedn");
+  f.fs.Release(std::move(mine));
+  f.fs.Release(std::move(other));
+}
+
+TEST_CASE("another mount's truncation is an error of the close", "[client][file_system]") {
+  Fixture f;
+  f.meta.MakeFile(5);
+  std::unique_ptr<FileHandle> handle = f.Open();
+  f.writer.Start();
+  REQUIRE(f.fs.Write(*handle, 0, std::string(1 << FakeMeta::kChunkLog2, 'w'), f.op).ok());
+  while (f.chunks.written() == 0) absl::SleepFor(absl::Milliseconds(1));
+  f.meta.Change(5, [](wire::Entry& e) { e.mutable_layout()->set_content_id(4711); });
+  REQUIRE(ErrnoOf(f.fs.Flush(*handle, f.op)) == EIO);
+  REQUIRE(ErrnoOf(f.fs.Fsync(*handle, f.op)) == EIO);
+  REQUIRE(f.fs.Fsync(*handle, f.op).ok());  // once
+  f.fs.Release(std::move(handle));
+}
+
+}  // namespace
+}  // namespace penstock::client
