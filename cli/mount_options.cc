@@ -177,7 +177,7 @@ std::string MountOptionsHelp() {
   connections=8        most connections to each server
   read_ahead_kib=8192  how far the kernel reads ahead (set as root)
   log_file=FILE        the client's log
-  log_level=info       trace, debug, info, warning or error
+  log_level=info       debug, info, warning or error
   pid_file=FILE        written while mounted
   allow_other          everybody may use the mount (root's default; no_allow_other turns it off)
   ro rw noatime nodev nosuid noexec dev suid exec sync ...   as every file system takes them

@@ -7,8 +7,9 @@
 namespace penstock::client {
 namespace {
 
-// One tick of the kernel's clock: the GETATTRs of one system call are answered by its LOOKUP.
-constexpr double kFileAttrTimeout = 0.001;
+// Long enough for the GETATTRs of an open and its fstat to be answered by their LOOKUP on a busy
+// machine. The kernel drops attributes that this mount changes, and each path looks up anew.
+constexpr double kFileAttrTimeout = 0.05;
 constexpr long kPreferredIoBytes = 128 << 10;
 
 timespec ToTimespec(const wire::Time& time) {
