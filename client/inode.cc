@@ -30,7 +30,7 @@ bool Inode::Absorb(const wire::Entry& fresh) {
     if (!emptying && taken > published) {
       // Nobody can say which of them came before the truncation.
       cached_version = 0;
-      SetError(PosixError(EIO, "another mount truncated the file while it was written here"));
+      SetError(PosixError(ESTALE, "another mount truncated the file while it was written here"));
     }
     cut = nullptr;
     // What was cut off does not count any more.

@@ -52,8 +52,8 @@ TEST_CASE("another mount's truncation is an error of the close", "[client][file_
   REQUIRE(f.fs.Write(*handle, 0, std::string(1 << FakeMeta::kChunkLog2, 'w'), f.op).ok());
   while (f.chunks.written() == 0) absl::SleepFor(absl::Milliseconds(1));
   f.meta.Change(5, [](wire::Entry& e) { e.mutable_layout()->set_content_id(4711); });
-  REQUIRE(ErrnoOf(f.fs.Flush(*handle, f.op)) == EIO);
-  REQUIRE(ErrnoOf(f.fs.Fsync(*handle, f.op)) == EIO);
+  REQUIRE(ErrnoOf(f.fs.Flush(*handle, f.op)) == ESTALE);
+  REQUIRE(ErrnoOf(f.fs.Fsync(*handle, f.op)) == ESTALE);
   REQUIRE(f.fs.Fsync(*handle, f.op).ok());  // once
   f.fs.Release(std::move(handle));
 }

@@ -91,7 +91,7 @@ class TwoMountsTest(harness.ClusterTest):
         fd = os.open(self.path("f"), os.O_WRONLY)
         write_file(self.other("f"), b"")
         os.pwrite(fd, bytes(4 << 20), 0)
-        self.assertErrno(errno.EIO, os.close, fd)
+        self.assertErrno(errno.ESTALE, os.close, fd)
 
     def test_two_mounts_create_in_one_directory(self):
         self.wait_for_name(self.other())
