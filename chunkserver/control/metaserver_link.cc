@@ -72,6 +72,7 @@ absl::Status MetaserverLink::Register() {
     if (i >= health.size()) continue;
     entry->set_capacity_bytes(health[i].capacity_bytes());
     entry->set_free_bytes(health[i].free_bytes());
+    entry->set_disk_id(health[i].disk_id());
   }
   StoppableCalls::Call call(&calls_);
   SetDeadline(call.context(), kRegisterTimeout);

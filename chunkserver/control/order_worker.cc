@@ -16,6 +16,7 @@ namespace {
 
 constexpr absl::Duration kChunkTimeout = absl::Seconds(10);
 constexpr size_t kMaxWaiting = 10'000;  // of each kind; more come again
+constexpr size_t kBatch = 4096;         // chunks between two looks at whether to stop
 constexpr absl::Duration kLogFailuresEvery = absl::Seconds(30);
 
 FileLayout LayoutOf(const wire::Layout& layout) {
@@ -145,10 +146,35 @@ absl::Status OrderWorker::DropChunk(Target& target, const Group* group, const Ch
 absl::Status OrderWorker::DropContent(Target& target, const FileLayout& layout,
                                       uint64_t chunk_count) {
   const auto map = parts_.map->Get();
+  auto drop = [&](const ChunkKey& key) {
+    return DropChunk(target, map->GroupOf(layout.storage_class, key.position), key);
+  };
+  ASSIGN_OR_RETURN(const SpaceUsage space, target.store->Space());
+  if (chunk_count > space.chunks) return DropFound(target, layout.content, drop);
   for (uint64_t index = 0; index < chunk_count; ++index) {
-    if (index % 256 == 0 && stop_.is_set()) return absl::CancelledError("stopping");
-    const ChunkKey key = ChunkKeyOf(layout, static_cast<uint32_t>(index));
-    RETURN_IF_ERROR(DropChunk(target, map->GroupOf(layout.storage_class, key.position), key));
+    if (index % kBatch == 0 && stop_.is_set()) return absl::CancelledError("stopping");
+    RETURN_IF_ERROR(drop(ChunkKeyOf(layout, static_cast<uint32_t>(index))));
+  }
+  return absl::OkStatus();
+}
+
+// A file of 64 TiB may be one hole: what the target has is then sooner looked through.
+absl::Status OrderWorker::DropFound(Target& target, ContentId content,
+                                    absl::FunctionRef<absl::Status(const ChunkKey&)> drop) {
+  std::optional<ChunkKey> last;
+  for (bool more = true; more;) {
+    if (stop_.is_set()) return absl::CancelledError("stopping");
+    std::vector<ChunkKey> found;
+    size_t seen = 0;
+    more = false;
+    RETURN_IF_ERROR(
+        target.store->VisitGroup(0, 1, last, [&](const ChunkKey& key, const ChunkInfo&) {
+          if (key.content == content) found.push_back(key);
+          last = key;
+          more = ++seen == kBatch;
+          return !more;
+        }));
+    for (const ChunkKey& key : found) RETURN_IF_ERROR(drop(key));
   }
   return absl::OkStatus();
 }
@@ -190,10 +216,10 @@ absl::Status OrderWorker::CutChunk(const wire::Layout& wire_layout, uint32_t ind
   job.change.offset = new_length;
   job.request.kind = job.change.kind;
   job.request.epoch = group->epoch;
-  if (new_length > 0) {
-    // Already short enough: a truncation would make it longer.
-    ASSIGN_OR_RETURN(const ChunkInfo info, head->store->Stat(key));
-    if (!info.pending && info.logical_length <= new_length) return absl::OkStatus();
+  // Already short enough: a truncation would make it longer. What the head lacks, all lack.
+  ASSIGN_OR_RETURN(const ChunkInfo info, head->store->Stat(key));
+  if (!info.pending && (!info.exists() || (new_length > 0 && info.logical_length <= new_length))) {
+    return absl::OkStatus();
   }
   parts_.chain->Run(absl::MakeSpan(&job, 1), absl::Now() + kChunkTimeout);
   return job.status;

@@ -10,6 +10,7 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/container/btree_map.h>
 #include <absl/container/btree_set.h>
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 #include <absl/synchronization/mutex.h>
 
@@ -58,6 +59,8 @@ class OrderWorker {
   void Failed(const wire::Order& order, const absl::Status& status);
   absl::Status Execute(const wire::Order& order);
   absl::Status DropContent(Target& target, const FileLayout& layout, uint64_t chunk_count);
+  absl::Status DropFound(Target& target, ContentId content,
+                         absl::FunctionRef<absl::Status(const ChunkKey&)> drop);
   absl::Status DropChunk(Target& target, const Group* group, const ChunkKey& key);
   absl::Status CutChunk(const wire::Layout& layout, uint32_t index, uint32_t new_length);
 

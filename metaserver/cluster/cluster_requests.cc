@@ -66,6 +66,7 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
       health.set_state(plan.targets[i].target().state());
       health.set_capacity_bytes(reported.capacity_bytes());
       health.set_free_bytes(reported.free_bytes());
+      health.set_disk_id(reported.disk_id());
       response.add_target_ids(target_id);
       targets.emplace_back(target_id);
     }

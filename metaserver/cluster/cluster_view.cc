@@ -1,5 +1,6 @@
 #include "metaserver/cluster/cluster_view.h"
 
+#include <absl/functional/function_ref.h>
 #include <absl/strings/str_cat.h>
 
 #include <map>
@@ -19,6 +20,32 @@ bool Online(const Inventory& inventory, TargetId id) {
 
 std::string Ago(absl::Duration age) { return absl::StrCat(absl::ToInt64Seconds(age), " s"); }
 
+struct Disk {
+  uint64_t capacity_bytes = 0;
+  uint64_t free_bytes = 0;
+};
+
+// Targets that share a disk report the same space: it counts once. Of an offline server only the
+// capacity is known.
+Disk SumOfDisks(const Inventory& inventory, absl::FunctionRef<bool(const TargetEntry&)> counts) {
+  std::map<std::string, Disk> disks;
+  for (const auto& [id, target] : inventory.targets) {
+    if (!counts(target)) continue;
+    const std::string& disk_id = target.disk_id();
+    Disk& disk = disks[disk_id.empty() ? absl::StrCat("target ", id.value()) : disk_id];
+    disk.capacity_bytes = std::max(disk.capacity_bytes, target.capacity_bytes());
+    if (Online(inventory, id)) {
+      disk.free_bytes = std::max(disk.free_bytes, target.health.free_bytes());
+    }
+  }
+  Disk sum;
+  for (const auto& [id, disk] : disks) {
+    sum.capacity_bytes += disk.capacity_bytes;
+    sum.free_bytes += disk.free_bytes;
+  }
+  return sum;
+}
+
 void AddServers(const ViewSources& from, ClusterView& view) {
   for (const auto& [id, server] : from.inventory.servers) {
     wire::ServerInfo& info = view.servers.emplace_back();
@@ -28,9 +55,12 @@ void AddServers(const ViewSources& from, ClusterView& view) {
     for (const auto& [target_id, target] : from.inventory.targets) {
       if (target.server() != id) continue;
       info.set_targets(info.targets() + 1);
-      info.set_capacity_bytes(info.capacity_bytes() + target.capacity_bytes());
-      info.set_free_bytes(info.free_bytes() + target.health.free_bytes());
     }
+    const Disk sum = SumOfDisks(from.inventory, [server_id = id](const TargetEntry& target) {
+      return target.server() == server_id;
+    });
+    info.set_capacity_bytes(sum.capacity_bytes);
+    info.set_free_bytes(sum.free_bytes);
     if (server.record.server().state() != wire::SERVER_ONLINE) {
       const std::string heard =
           server.instance.empty()
@@ -152,36 +182,6 @@ std::string GroupState(const Membership& group, const Inventory& inventory, uint
   return good >= replication && good == group.members.size() ? "healthy" : "degraded";
 }
 
-namespace {
-
-struct Disk {
-  uint64_t capacity_bytes = 0;
-  uint64_t free_bytes = 0;
-};
-
-// Targets that share a disk report the same space: it counts once. Of an offline server only the
-// capacity is known.
-Disk SumOfDisks(const ViewSources& sources, bool only_placed) {
-  std::map<std::string, Disk> disks;
-  for (const auto& [id, target] : sources.inventory.targets) {
-    if (only_placed && !sources.places.empty() && !sources.places.contains(id)) continue;
-    const std::string& disk_id = target.health.disk_id();
-    Disk& disk = disks[disk_id.empty() ? absl::StrCat("target ", id.value()) : disk_id];
-    disk.capacity_bytes = std::max(disk.capacity_bytes, target.capacity_bytes());
-    if (Online(sources.inventory, id)) {
-      disk.free_bytes = std::max(disk.free_bytes, target.health.free_bytes());
-    }
-  }
-  Disk sum;
-  for (const auto& [id, disk] : disks) {
-    sum.capacity_bytes += disk.capacity_bytes;
-    sum.free_bytes += disk.free_bytes;
-  }
-  return sum;
-}
-
-}  // namespace
-
 ClusterView MakeClusterView(const ViewSources& sources) {
   ClusterView view;
   AddServers(sources, view);
@@ -191,7 +191,7 @@ ClusterView MakeClusterView(const ViewSources& sources) {
   }
   if (!sources.formation_problem.empty()) view.problems.push_back(sources.formation_problem);
   AddGroups(sources, view);
-  const Disk sum = SumOfDisks(sources, /*only_placed=*/false);
+  const Disk sum = SumOfDisks(sources.inventory, [](const TargetEntry&) { return true; });
   view.capacity_bytes = sum.capacity_bytes;
   view.free_bytes = sum.free_bytes;
   return view;
@@ -199,7 +199,9 @@ ClusterView MakeClusterView(const ViewSources& sources) {
 
 ClusterSpace MakeClusterSpace(const ViewSources& sources) {
   ClusterSpace space;
-  const Disk sum = SumOfDisks(sources, /*only_placed=*/true);
+  const Disk sum = SumOfDisks(sources.inventory, [&](const TargetEntry& target) {
+    return sources.places.empty() || sources.places.contains(target.id());
+  });
   const uint64_t copies = std::max<uint32_t>(1, sources.options.replication);
   space.total_bytes = sum.capacity_bytes / copies;
   space.free_bytes = std::min(sum.free_bytes / copies, space.total_bytes);

@@ -36,6 +36,10 @@ struct TargetEntry {
   uint64_t capacity_bytes() const {
     return reported() ? health.capacity_bytes() : record.capacity_bytes();
   }
+  // Equal for targets that share a disk; "" for one that was never measured.
+  const std::string& disk_id() const {
+    return health.disk_id().empty() ? record.disk_id() : health.disk_id();
+  }
 };
 
 struct Inventory {

@@ -172,6 +172,7 @@ absl::StatusOr<RegistrationPlan> PlanRegistration(const wire::RegisterRequest& r
     if (known != nullptr) record = known->record;
     record.set_uuid(target.target_uuid());
     if (target.capacity_bytes() != 0) record.set_capacity_bytes(target.capacity_bytes());
+    if (!target.disk_id().empty()) record.set_disk_id(target.disk_id());
     wire::MapTarget* map = record.mutable_target();
     map->set_target_id(known != nullptr ? known->id().value() : ++plan.last_target_id);
     map->set_server_id(id.value());

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "chunkserver/chain/chunk_wire.h"
+#include "common/checksum.h"
 #include "common/status.h"
 #include "tests/chunkserver/control/fake_cluster.h"
 #include "tests/chunkserver/service/chain_fixture.h"
@@ -45,6 +46,28 @@ TEST_CASE("a content is dropped from this server alone, what is pending included
     // A write that comes late does not bring it back.
     REQUIRE(chain.Write(i, "late").reason() == static_cast<uint32_t>(Reason::kContentChanged));
   }
+}
+
+TEST_CASE("a huge content of few chunks is found by looking through the target",
+          "[chunkserver][orders]") {
+  ChainFixture chain(1);
+  for (uint32_t i : {0u, 7u, 4'000'000'000u}) REQUIRE(chain.Write(i, "data").code() == 0);
+  ChunkStore& store = *chain.member(0).targets->all().front()->store;
+  const ChunkKey other{1, ContentId(99), 3};
+  ChunkChange change;
+  const std::string kept = "kept";
+  change.data = kept;
+  change.crc32c = Crc32c(kept);
+  const ChunkVersion version{1, *store.NextSequence()};
+  REQUIRE(store.Stage(other, version, change) == absl::OkStatus());
+  REQUIRE(store.Commit(other, version).ok());
+  wire::DeleteContent order;
+  *order.mutable_layout() = LayoutOf();
+  order.set_chunk_count(uint64_t{1} << 32);
+  OrderWorker worker = WorkerOf(chain.member(0));
+  REQUIRE(worker.DeleteContent(order).ok());
+  for (uint32_t i : {0u, 7u, 4'000'000'000u}) REQUIRE(chain.Read(0, i) == "<absent>");
+  REQUIRE(store.Stat(other)->exists());
 }
 
 TEST_CASE("a truncation cuts the boundary chunk and drops those above, on all members",

@@ -218,7 +218,25 @@ TEST_CASE("an order is done on the targets that are open, and waits for the othe
 
 TEST_CASE("a disk that several targets share counts once", "[metaserver][cluster]") {
   ClusterFixture fixture({.replication = 2});
-  for (int s = 1; s <= 2; ++s) fixture.Register(ChunkserverRequest(s));
+  for (int s = 1; s <= 2; ++s) {
+    wire::RegisterRequest request = ChunkserverRequest(s);
+    for (wire::RegisterTarget& target : *request.mutable_targets()) {
+      target.set_capacity_bytes(100 * kGiB);
+      target.set_free_bytes(60 * kGiB);
+      target.set_disk_id("boot/1");
+    }
+    fixture.Register(request);
+  }
+  auto check = [&] {
+    REQUIRE(fixture.state->Space().total_bytes == 50 * kGiB);
+    REQUIRE(fixture.state->Space().available_bytes == 30 * kGiB);
+    const ClusterView view = fixture.state->View();
+    REQUIRE(view.capacity_bytes == 100 * kGiB);
+    for (const wire::ServerInfo& server : view.servers) {
+      REQUIRE(server.capacity_bytes() == 100 * kGiB);
+    }
+  };
+  check();  // before the first heartbeat
   for (uint32_t s = 1; s <= 2; ++s) {
     wire::HeartbeatRequest beat;
     beat.set_server_id(s);
@@ -231,6 +249,5 @@ TEST_CASE("a disk that several targets share counts once", "[metaserver][cluster
     health->set_disk_id("boot/1");
     fixture.state->Heartbeat(beat);
   }
-  REQUIRE(fixture.state->Space().total_bytes == 50 * kGiB);
-  REQUIRE(fixture.state->Space().available_bytes == 30 * kGiB);
+  check();
 }
