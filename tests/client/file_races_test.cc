@@ -2,44 +2,12 @@
 // half-way, a truncation.
 #include <catch2/catch.hpp>
 
-#include "client/file_reader.h"
-#include "client/file_writer.h"
-#include "tests/client/fake_chunks.h"
-#include "tests/client/fake_meta.h"
+#include "tests/client/file_fixture.h"
 
 namespace penstock::client {
 namespace {
 
-constexpr uint64_t kChunk = 1 << FakeMeta::kChunkLog2;
-
-struct Fixture {
-  Fixture() {
-    writer = std::make_unique<FileWriter>(
-        &meta, &chunks, [] { return SessionId(77); }, FileWriterOptions{});
-    writer->Start();
-    inode = std::make_shared<Inode>(InodeNumber(5));
-    const wire::Entry entry = meta.MakeFile(5);
-    absl::MutexLock lock(&inode->mu);
-    inode->Absorb(entry);
-  }
-  absl::Status Write(uint64_t offset, std::string_view data) {
-    return writer->Write(inode, offset, data, op);
-  }
-  absl::Status Flush() { return writer->Flush(inode, FlushMode::kPublish, op); }
-  std::string Read(uint64_t offset, size_t n) {
-    std::string into(n, '?');
-    auto got = reader.Read(inode, offset, absl::MakeSpan(into), op);
-    REQUIRE(got.ok());
-    into.resize(*got);
-    return into;
-  }
-  absl::Status SetSize(uint64_t size) {
-    wire::SetattrRequest request;
-    request.set_ino(5);
-    request.set_fields(wire::SETATTR_SIZE);
-    request.set_size(size);
-    return writer->SetSize(inode, request, op).status();
-  }
+struct Fixture : FileFixture {
   // A whole chunk goes to the servers in the background.
   void WriteWholeChunk(uint32_t index) {
     const int before = chunks.written();
@@ -61,12 +29,8 @@ struct Fixture {
       e.mutable_attr()->set_size(data.size());
     });
   }
-  FakeMeta meta;
-  FakeChunks chunks;
-  OpContext op;
-  std::unique_ptr<FileWriter> writer;
-  FileReader reader{&meta, &chunks};
-  std::shared_ptr<Inode> inode;
+};
+std::shared_ptr<Inode> inode;
 };
 
 TEST_CASE("chunks are read back before chunk 0 was ever written", "[client][file_writer]") {
