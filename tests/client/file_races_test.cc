@@ -30,8 +30,6 @@ struct Fixture : FileFixture {
     });
   }
 };
-std::shared_ptr<Inode> inode;
-};
 
 TEST_CASE("chunks are read back before chunk 0 was ever written", "[client][file_writer]") {
   Fixture f;
