@@ -38,6 +38,10 @@ rocksdb::Options IndexOptions(uint64_t cache_bytes, rocksdb::Env* env) {
   options.max_background_jobs = 2;
   options.bytes_per_sync = 1 << 20;
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  // Every change of the version writes a manifest of its own, which CURRENT names once it is
+  // synced. RocksDB refuses to open when a power cut tore a record that was being appended to an
+  // old one.
+  options.max_manifest_file_size = 1;
   // A start must not look at every table file.
   options.max_open_files = 512;
   options.skip_stats_update_on_db_open = true;

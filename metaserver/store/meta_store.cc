@@ -86,6 +86,8 @@ absl::StatusOr<std::unique_ptr<MetaStore>> MetaStore::Open(const MetaStoreOption
   db_options.create_missing_column_families = true;
   db_options.paranoid_checks = true;
   db_options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  // A manifest a change: one that a power cut tore is never the one that CURRENT names.
+  db_options.max_manifest_file_size = 1;
   db_options.max_total_wal_size = 512 << 20;
   db_options.bytes_per_sync = 1 << 20;
   db_options.max_background_jobs = 2;
