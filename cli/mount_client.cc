@@ -102,11 +102,8 @@ absl::StatusOr<Plan> MakePlan(const MountCommand& command) {
   ClearDeadMount(options.mountpoint);
   RETURN_IF_ERROR(CheckMountpoint(options.mountpoint));
   // As the kernel will show it, so that `penstock umount` finds it.
-  if (char* real = realpath(options.mountpoint.c_str(), nullptr)) {
-    options.mountpoint = real;
-    free(real);
-    RETURN_IF_ERROR(CheckMountpoint(options.mountpoint));
-  }
+  options.mountpoint = WithoutSymlinks(options.mountpoint);
+  RETURN_IF_ERROR(CheckMountpoint(options.mountpoint));
   RETURN_IF_ERROR(CheckFuse());
   RETURN_IF_ERROR(ResolveSource(command, plan));
   const MountSettings& s = command.settings;

@@ -28,6 +28,14 @@ std::string AbsolutePath(absl::string_view path) {
   return text;
 }
 
+std::string WithoutSymlinks(const std::string& path) {
+  char* real = realpath(path.c_str(), nullptr);
+  if (real == nullptr) return path;
+  std::string resolved = real;
+  free(real);
+  return resolved;
+}
+
 absl::Status MakeDirectories(const std::string& path, unsigned mode) {
   std::string made = path.starts_with("/") ? "" : ".";
   for (absl::string_view part : absl::StrSplit(path, '/', absl::SkipEmpty())) {

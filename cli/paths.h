@@ -10,6 +10,9 @@ namespace penstock::cli {
 
 // Absolute and without "." and ".."; does not touch the file system (a hung mount can't block it).
 std::string AbsolutePath(absl::string_view path);
+// `path` without symlinks, as the kernel's mount table has it; `path` itself when it can't be
+// followed.
+std::string WithoutSymlinks(const std::string& path);
 // mkdir -p; new directories get `mode`.
 absl::Status MakeDirectories(const std::string& path, unsigned mode = 0755);
 // Empty when unset.

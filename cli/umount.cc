@@ -22,11 +22,7 @@ struct UmountOptions {
 std::string KernelMountpoint(const std::string& typed) {
   const std::string path = AbsolutePath(typed);
   if (MountAt(PenstockMounts(), path).has_value()) return path;
-  char* real = realpath(path.c_str(), nullptr);
-  if (real == nullptr) return path;
-  const std::string resolved = real;
-  free(real);
-  return resolved;
+  return WithoutSymlinks(path);
 }
 
 absl::Status RunUmount(const UmountOptions& options) {

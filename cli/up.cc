@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
@@ -128,11 +127,7 @@ absl::StatusOr<bool> AddMountpoint(const std::string& mountpoint, ClusterFile& f
   std::string path = AbsolutePath(mountpoint);
   if (absl::c_linear_search(file.mounts, path)) return false;
   RETURN_IF_ERROR(MakeDirectories(path));
-  // Without symlinks, as the kernel's mount table will have it.
-  if (char* real = realpath(path.c_str(), nullptr)) {
-    path = real;
-    free(real);
-  }
+  path = WithoutSymlinks(path);
   if (absl::c_linear_search(file.mounts, path)) return false;
   file.mounts.push_back(path);
   return true;
