@@ -127,6 +127,8 @@ std::string_view ReasonName(Reason reason) {
       return "message_too_large";
     case Reason::kUnknownMethod:
       return "unknown_method";
+    case Reason::kFileShared:
+      return "file shared";
   }
   return "unknown";
 }

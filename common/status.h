@@ -36,6 +36,7 @@ enum class Reason : uint16_t {
   kAbsentTarget = 17,  // the target's directory is missing, empty or foreign
   kMessageTooLarge = 18,
   kUnknownMethod = 19,
+  kFileShared = 20,  // others use the file too: take its shared-write right first
 };
 std::string_view ReasonName(Reason reason);
 
