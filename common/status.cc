@@ -128,7 +128,7 @@ std::string_view ReasonName(Reason reason) {
     case Reason::kUnknownMethod:
       return "unknown_method";
     case Reason::kFileShared:
-      return "file shared";
+      return "file_shared";
   }
   return "unknown";
 }
