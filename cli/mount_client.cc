@@ -108,8 +108,6 @@ absl::StatusOr<Plan> MakePlan(const MountCommand& command) {
   RETURN_IF_ERROR(ResolveSource(command, plan));
   const MountSettings& s = command.settings;
   options.io_timeout = s.io_timeout;
-  options.entry_timeout = s.entry_timeout;
-  options.attr_timeout = s.attr_timeout;
   options.allow_other = s.allow_other;
   options.default_permissions = s.default_permissions;
   options.sync_on_close = s.sync_on_close;

@@ -103,8 +103,6 @@ absl::Status SetText(const Option& option, bool is_path, std::string* target) {
 std::optional<absl::Status> ApplyValue(const Option& option, MountSettings& settings) {
   if (option.name == "key") return SetText(option, true, &settings.key_file);
   if (option.name == "io_timeout") return SetDuration(option, &settings.io_timeout);
-  if (option.name == "entry_timeout") return SetDuration(option, &settings.entry_timeout);
-  if (option.name == "attr_timeout") return SetDuration(option, &settings.attr_timeout);
   if (option.name == "memory") return SetBytes(option, &settings.memory_bytes);
   if (option.name == "connections") return SetInt(option, 1, 64, &settings.max_connections);
   if (option.name == "read_ahead_kib") return SetInt(option, 0, 1 << 20, &settings.read_ahead_kib);
@@ -171,8 +169,6 @@ std::string MountOptionsHelp() {
                        at that address, /etc/penstock/cluster.key)
   io_timeout=60s       how long I/O waits for a lost server before it gives EIO
   sync_on_close        close() returns when the bytes are on the servers' disks
-  entry_timeout=1s     how long the kernel may keep names of directories
-  attr_timeout=1s      how long the kernel may keep attributes of directories
   memory=1GiB          most memory of the client
   connections=8        most connections to each server
   read_ahead_kib=8192  how far the kernel reads ahead (set as root)

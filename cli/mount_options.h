@@ -17,8 +17,6 @@ namespace penstock::cli {
 struct MountSettings {
   std::string key_file;                             // key=FILE
   absl::Duration io_timeout = absl::Seconds(60);    // I/O waits so long for a lost server, then EIO
-  absl::Duration entry_timeout = absl::Seconds(1);  // directories' names in the kernel's cache
-  absl::Duration attr_timeout = absl::Seconds(1);   // directories' attributes
   uint64_t memory_bytes = kGiB;                     // of the client
   int max_connections = 8;                          // to each server
   int read_ahead_kib = 8192;                        // of the kernel

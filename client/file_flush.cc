@@ -115,7 +115,7 @@ absl::Status FileWriter::PublishInline(const InodePtr& inode, Snapshot now, Flus
     request.set_expected_data_version(inode->entry.attr().data_version());
     request.set_sync(mode == FlushMode::kDurable || inode->sync_before_publish);
   }
-  auto response = meta_->Mutate<wire::PublishResponse>(wire::METHOD_PUBLISH, request, op);
+  auto response = Change<wire::PublishResponse>(*inode, wire::METHOD_PUBLISH, request, op);
   absl::MutexLock lock(&inode->mu);
   if (!response.ok()) {
     if (!LostRace(response.status()) && ErrnoOf(response.status()) != EINTR) {
@@ -187,7 +187,7 @@ absl::Status FileWriter::PublishChunks(const InodePtr& inode, Snapshot now, Flus
   absl::Status status;
   if (sync && !keep_inline) status = SyncUnsynced(*inode, op);
   if (status.ok() && !keep_inline) {
-    auto response = meta_->Mutate<wire::PublishResponse>(wire::METHOD_PUBLISH, request, op);
+    auto response = Change<wire::PublishResponse>(*inode, wire::METHOD_PUBLISH, request, op);
     status = response.status();
     absl::MutexLock lock(&inode->mu);
     if (status.ok()) Published(*inode, now, response->entry());

@@ -57,7 +57,7 @@ absl::StatusOr<wire::Entry> FileWriter::SetSize(const InodePtr& inode, wire::Set
   if (request.size() == 0) {
     auto set = [&]() -> absl::StatusOr<wire::Entry> {
       ASSIGN_OR_RETURN(wire::SetattrResponse response,
-                       meta_->Mutate<wire::SetattrResponse>(wire::METHOD_SETATTR, request, op));
+                       Change<wire::SetattrResponse>(*inode, wire::METHOD_SETATTR, request, op));
       return response.entry();
     };
     return Empty(inode, set, op);
@@ -77,7 +77,7 @@ absl::StatusOr<wire::Entry> FileWriter::SetSize(const InodePtr& inode, wire::Set
   auto result = [&]() -> absl::StatusOr<wire::Entry> {
     RETURN_IF_ERROR(FlushHeld(inode, FlushMode::kPublish, op));
     ASSIGN_OR_RETURN(wire::SetattrResponse response,
-                     meta_->Mutate<wire::SetattrResponse>(wire::METHOD_SETATTR, request, op));
+                     Change<wire::SetattrResponse>(*inode, wire::METHOD_SETATTR, request, op));
     {
       absl::MutexLock lock(&inode->mu);
       inode->AbsorbOwn(response.entry());
@@ -142,7 +142,7 @@ absl::Status FileWriter::CutChunks(Inode& inode, const wire::SetattrResponse& re
   done.set_ino(inode.ino.value());
   done.set_truncate_intent(response.truncate_intent());
   ASSIGN_OR_RETURN(wire::TruncateDoneResponse answer,
-                   meta_->Mutate<wire::TruncateDoneResponse>(wire::METHOD_TRUNCATE_DONE, done, op));
+                   Change<wire::TruncateDoneResponse>(inode, wire::METHOD_TRUNCATE_DONE, done, op));
   absl::MutexLock lock(&inode.mu);
   inode.AbsorbOwn(answer.entry());
   return absl::OkStatus();
@@ -158,7 +158,9 @@ absl::Status FileWriter::Zero(const InodePtr& inode, uint64_t offset, uint64_t l
     small = inode->reads_inline() && inode->size() <= kInlineLimitBytes;
   }
   if (offset >= end) return absl::OkStatus();
-  if (small) return Write(inode, offset, std::string(end - offset, '\0'), op);
+  if (small) {
+    return Gather(inode, {offset, false}, std::string(end - offset, '\0'), op).status();
+  }
   RETURN_IF_ERROR(TakeBusy(*inode, op));
   absl::Status status = FlushHeld(inode, FlushMode::kPublish, op);
   if (status.ok()) status = ZeroChunks(*inode, offset, end, op);

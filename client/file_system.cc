@@ -4,12 +4,21 @@
 
 namespace penstock::client {
 
+namespace {
+constexpr int kEventThreads = 8;  // of each kind of work
+constexpr size_t kEventQueue = 1'000'000;
+}  // namespace
+
 FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWriter* writer,
-                       Clock* clock, ClientOptions options)
+                       EntryCache* cache, Clock* clock, ClientOptions options)
     : meta_(meta),
       chunks_(chunks),
       holds_(holds),
       writer_(writer),
+      cache_(cache),
+      page_work_({.name = "event-pages", .threads = kEventThreads, .queue_limit = kEventQueue}),
+      flush_work_({.name = "event-flush", .threads = kEventThreads, .queue_limit = kEventQueue}),
+      ack_work_({.name = "event-acks", .threads = kEventThreads, .queue_limit = kEventQueue}),
       options_(std::move(options)),
       reader_(meta, chunks),
       inodes_(options_.cached_inodes),
@@ -17,11 +26,45 @@ FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWr
       clock_(clock) {}
 
 absl::StatusOr<wire::Entry> FileSystem::FetchEntry(InodeNumber ino, const OpContext& op) {
+  const uint64_t token = cache_->token();
   wire::GetattrRequest request;
   request.set_ino(ino.value());
   ASSIGN_OR_RETURN(wire::EntryResponse response,
                    meta_->Query<wire::EntryResponse>(wire::METHOD_GETATTR, request, op));
+  if (!cache_->StoreRecord(token, response.entry())) response.mutable_entry()->set_leased_by(0);
   return std::move(*response.mutable_entry());
+}
+
+absl::StatusOr<wire::Entry> FileSystem::GetEntry(InodeNumber ino, const OpContext& op) {
+  if (std::optional<wire::Entry> cached = cache_->Record(ino)) return *std::move(cached);
+  return FetchEntry(ino, op);
+}
+
+absl::Status FileSystem::RefreshStale(Inode& inode, const OpContext& op) {
+  uint64_t said = 0;
+  {
+    absl::MutexLock lock(&inode.mu);
+    if (!inode.stale) return absl::OkStatus();
+    said = inode.stale_said;
+  }
+  ASSIGN_OR_RETURN(wire::Entry entry, FetchEntry(inode.ino, op));
+  absl::MutexLock lock(&inode.mu);
+  inode.Absorb(entry);
+  if (inode.stale_said == said) inode.stale = false;
+  return absl::OkStatus();
+}
+
+wire::Entry FileSystem::Merge(const wire::Entry& record) const {
+  const uint64_t leased_by = record.leased_by();
+  wire::Entry merged = inodes_.Absorb(record);
+  std::shared_ptr<Inode> inode = inodes_.Find(InodeNumber(record.attr().ino()));
+  bool only_here = false;
+  if (inode != nullptr) {
+    absl::MutexLock lock(&inode->mu);
+    only_here = inode->dirty();
+  }
+  merged.set_leased_by(only_here ? 0 : leased_by);
+  return merged;
 }
 
 std::unique_ptr<FileHandle> FileSystem::MakeHandle(std::shared_ptr<Inode> inode,
@@ -61,16 +104,7 @@ bool FileSystem::HasUnsynced(InodeNumber ino) const {
 }
 
 std::unique_ptr<DirectoryReader> FileSystem::OpenDirectory(InodeNumber ino) {
-  return std::make_unique<DirectoryReader>(meta_, &inodes_, ino);
-}
-
-void FileSystem::OnSessionLost(SessionId lost) { writer_->LoseSession(lost); }
-
-void FileSystem::OnServerRestart() {
-  inodes_.ForEach([](Inode& inode) {
-    absl::MutexLock lock(&inode.mu);
-    inode.accept_any = true;
-  });
+  return std::make_unique<DirectoryReader>(meta_, &inodes_, cache_, ino);
 }
 
 }  // namespace penstock::client

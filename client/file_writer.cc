@@ -44,12 +44,16 @@ void FileWriter::Stop() {
   senders_.Stop();
 }
 
-absl::Status FileWriter::Write(const InodePtr& inode, uint64_t offset, std::string_view data,
-                               const OpContext& op) {
+absl::StatusOr<uint64_t> FileWriter::Gather(const InodePtr& inode, WriteAt at,
+                                            std::string_view data, const OpContext& op) {
   uint64_t chunk_size = 0;
+  uint64_t offset = at.offset;
   bool beyond_cut = false;
   {
     absl::MutexLock lock(&inode->mu);
+    RETURN_IF_ERROR(CheckShared(*inode, op));
+    // The kernel knows an end of the file that others may have moved.
+    if (at.append) offset = inode->size();
     chunk_size = inode->layout().chunk_size_bytes();
     beyond_cut = inode->cut != nullptr && offset + data.size() > inode->cut->size;
   }
@@ -69,6 +73,10 @@ absl::Status FileWriter::Write(const InodePtr& inode, uint64_t offset, std::stri
     uint64_t overwritten = 0;
     {
       absl::MutexLock lock(&inode->mu);
+      if (absl::Status shared = CheckShared(*inode, op); !shared.ok()) {
+        memory_.Release(piece.length);
+        return shared;
+      }
       DirtyChunk& chunk = inode->chunks[piece.index];
       Register(inode);
       ++inode->writes;
@@ -88,7 +96,7 @@ absl::Status FileWriter::Write(const InodePtr& inode, uint64_t offset, std::stri
     if (post) Post(inode, piece.index);
   }
   if (memory_.used() > memory_.limit() / 2) QueueSends(inode);
-  return absl::OkStatus();
+  return offset;
 }
 
 void FileWriter::Register(const InodePtr& inode) {

@@ -106,6 +106,14 @@ class Inode {
   // The first byte of this flush that could not be written: what follows is dropped unsent.
   uint64_t failed_from ABSL_GUARDED_BY(mu) = UINT64_MAX;
 
+  // Others use the file too, and somebody writes it: nothing written here is kept back.
+  bool shared ABSL_GUARDED_BY(mu) = false;
+  uint64_t shared_said ABSL_GUARDED_BY(mu) = 0;  // counts when the metaserver said so
+  bool turn ABSL_GUARDED_BY(mu) = false;         // a shared write of this mount is under way
+  // Its bytes were changed elsewhere: the record is asked for before it is used again.
+  bool stale ABSL_GUARDED_BY(mu) = false;
+  uint64_t stale_said ABSL_GUARDED_BY(mu) = 0;
+
   // As errseq_t: each handle reports an error once.
   uint64_t error_number ABSL_GUARDED_BY(mu) = 0;
   absl::Status error ABSL_GUARDED_BY(mu);

@@ -12,6 +12,7 @@ struct OpContext {
   wire::Credentials credentials;
   uint64_t thread = 0;                        // of the caller; 0: none (background work)
   const net::Interrupt* interrupt = nullptr;  // not owned; must outlive the operation
+  bool has_turn = false;                      // of the shared file that it writes (FileWriter)
 };
 
 }  // namespace penstock::client

@@ -167,9 +167,9 @@ absl::StatusOr<Touched> Mutation::WhatIsTouched() const {
       return before.status();
     }
     record.cover_before = CoverOf(*before);
-    record.data = before->is_regular() &&
-                  (before->data_version != touched.data_version ||
-                   before->layout.layout.content.value() != touched.content);
+    record.data =
+        before->is_regular() && (before->data_version != touched.data_version ||
+                                 before->layout.layout.content.value() != touched.content);
   }
   return all;
 }

@@ -25,6 +25,7 @@ constexpr uint32_t kRequestBytes = 1 * kMiB;
 constexpr int kThreads = 64;  // each may wait for a server
 constexpr int kIdleThreads = 16;
 constexpr uint32_t kBackground = 256;
+constexpr unsigned kMinorWithEpochs = 44;  // of the kernel's protocol: Linux 6.16
 
 void Want(fuse_conn_info* conn, unsigned flag, bool on) {
   if (on) {
@@ -42,6 +43,7 @@ void Init(void* userdata, fuse_conn_info* conn) {
   Want(conn, FUSE_CAP_PARALLEL_DIROPS, true);
   Want(conn, FUSE_CAP_READDIRPLUS, true);
   Want(conn, FUSE_CAP_READDIRPLUS_AUTO, true);
+  mount->memory->SetEpochs(conn->proto_major == 7 && conn->proto_minor >= kMinorWithEpochs);
   // Pages are kept or dropped at open, by data_version (close-to-open).
   Want(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
   Want(conn, FUSE_CAP_WRITEBACK_CACHE, false);
@@ -113,11 +115,13 @@ absl::Status KernelSession::Mount() {
                      " failed; is /dev/fuse there, and (when not root) fusermount3?"));
   }
   mounted_ = true;
+  context_->memory->SetSession(session_);
   return absl::OkStatus();
 }
 
 KernelSession::~KernelSession() {
   if (session_ == nullptr) return;
+  context_->memory->SetSession(nullptr);
   if (mounted_) fuse_session_unmount(session_);
   fuse_session_destroy(session_);
 }

@@ -18,7 +18,8 @@ FileHandle& HandleOf(const fuse_file_info* fi) { return *reinterpret_cast<FileHa
 OpenFlags FlagsOf(const fuse_file_info* fi) {
   return {.write = (fi->flags & O_ACCMODE) != O_RDONLY,
           .truncate = (fi->flags & O_TRUNC) != 0,
-          .exclusive = (fi->flags & O_EXCL) != 0};
+          .exclusive = (fi->flags & O_EXCL) != 0,
+          .append = (fi->flags & O_APPEND) != 0};
 }
 
 // The kernel keeps the handle until release. When it will not (the caller was interrupted), release
@@ -26,6 +27,9 @@ OpenFlags FlagsOf(const fuse_file_info* fi) {
 void FillOpen(FileHandle* handle, fuse_file_info* fi) {
   fi->fh = reinterpret_cast<uint64_t>(handle);
   fi->keep_cache = handle->keep_cache ? 1 : 0;
+  // An append goes to the end that the file has then, which the kernel may not know: its bytes must
+  // not lie in the kernel's pages at the place where it thinks that they are.
+  fi->direct_io = handle->append ? 1 : 0;
   fi->noflush = handle->write ? 0 : 1;
 }
 
@@ -39,10 +43,11 @@ void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fu
   FileSystem& fs = request.fs();
   FileHandle* handle = created->handle.release();
   FillOpen(handle, fi);
-  const fuse_entry_param param = ToEntryParam(request.mount(), created->entry);
-  if (fuse_reply_create(request.Finish(), &param, fi) == -ENOENT) {
-    fs.Release(std::unique_ptr<FileHandle>(handle));
-  }
+  const MountContext& mount = request.mount();
+  const fuse_entry_param param = ToEntryParam(mount, created->entry, /*name_cached=*/false);
+  const int sent = fuse_reply_create(request.Finish(), &param, fi);
+  if (sent == 0) mount.memory->Looked(InodeNumber(created->entry.attr().ino()));
+  if (sent == -ENOENT) fs.Release(std::unique_ptr<FileHandle>(handle));
 }
 
 void Open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {

@@ -1,5 +1,6 @@
 #include "client/fuse/request.h"
 
+#include <cerrno>
 #include <memory>
 #include <vector>
 
@@ -65,8 +66,24 @@ void Request::Reply(const absl::Status& status) { fuse_reply_err(Finish(), ToErr
 
 void Request::Reply(const absl::StatusOr<wire::Entry>& entry) {
   if (!entry.ok()) return Reply(entry.status());
-  const fuse_entry_param param = ToEntryParam(*mount_, *entry);
-  fuse_reply_entry(Finish(), &param);
+  ReplyEntry(*entry, /*name_cached=*/false);
+}
+
+void Request::Reply(const absl::StatusOr<Looked>& looked) {
+  if (!looked.ok()) return Reply(looked.status());
+  const bool absent = looked->entry.attr().ino() == 0;
+  if (absent && !(mount_->memory->NamesFor(looked->name_cached) > absl::ZeroDuration())) {
+    return Reply(PosixError(ENOENT, "no such name"));
+  }
+  ReplyEntry(looked->entry, looked->name_cached);
+}
+
+void Request::ReplyEntry(const wire::Entry& entry, bool name_cached) {
+  const fuse_entry_param param = ToEntryParam(*mount_, entry, name_cached);
+  const MountContext& mount = *mount_;
+  const InodeNumber ino(entry.attr().ino());
+  // Not counted when the caller was interrupted: then the kernel did not take it.
+  if (fuse_reply_entry(Finish(), &param) == 0 && ino.value() != 0) mount.memory->Looked(ino);
 }
 
 void Request::ReplyAttr(const absl::StatusOr<wire::Entry>& entry) {

@@ -27,8 +27,10 @@ class Request {
   // Exactly one of these ends the request.
   void Reply(const absl::Status& status);  // OK: done without an answer's body
   void Reply(const absl::StatusOr<wire::Entry>& entry);
+  void Reply(const absl::StatusOr<Looked>& looked);
   void ReplyAttr(const absl::StatusOr<wire::Entry>& entry);
   void ReplyData(std::string_view data);
+  void ReplyEntry(const wire::Entry& entry, bool name_cached);
   // For the other answers: the request, from here on without interrupts.
   fuse_req_t Finish();
 

@@ -54,6 +54,8 @@ absl::Status FileSystem::Setxattr(wire::SetxattrRequest request, const OpContext
     absl::MutexLock lock(&inode->mu);
     inode->no_capability_at = absl::InfinitePast();
   }
+  CacheChange change(cache_, {}, {InodeNumber(request.ino())});
+  change.Declare(request);
   return meta_->Mutate<wire::EmptyResponse>(wire::METHOD_SETXATTR, std::move(request), op).status();
 }
 
@@ -61,6 +63,8 @@ absl::Status FileSystem::Removexattr(InodeNumber ino, std::string_view name, con
   wire::RemovexattrRequest request;
   request.set_ino(ino.value());
   request.set_name(std::string(name));
+  CacheChange change(cache_, {}, {ino});
+  change.Declare(request);
   return meta_->Mutate<wire::EmptyResponse>(wire::METHOD_REMOVEXATTR, request, op).status();
 }
 

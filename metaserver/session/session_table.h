@@ -154,9 +154,9 @@ class SessionTable {
     absl::Duration last_heartbeat;  // SinceBoot
     bool whole = false;             // what it holds is known since this process started
     absl::Time last_report = absl::InfinitePast();
-    bool in_the_way = false;                    // others wait for what it holds, and it is stale
-    bool ending = false;                        // its end is on the way to the disk
-    bool fencing = false;                       // handed to the fence
+    bool in_the_way = false;                      // others wait for what it holds, and it is stale
+    bool ending = false;                          // its end is on the way to the disk
+    bool fencing = false;                         // handed to the fence
     absl::flat_hash_map<uint64_t, Opened> opens;  // by inode
     uint32_t writes = 0;
     absl::Duration last_kept;  // SinceBoot: the last heartbeat that kept its leases

@@ -30,12 +30,10 @@ TEST_CASE("root's mount is for everybody, a user's is not", "[cli][mount]") {
 
 TEST_CASE("Penstock's own mount options are taken with their units", "[cli][mount]") {
   const MountSettings s = Apply(
-      "key=/k,io_timeout=500ms,entry_timeout=2,memory=512MiB,connections=3,read_ahead_kib=128,"
-      "sync_on_close,attr_timeout=0,log_file=/l");
+      "key=/k,io_timeout=500ms,memory=512MiB,connections=3,read_ahead_kib=128,"
+      "sync_on_close,log_file=/l");
   REQUIRE(s.key_file == "/k");
   REQUIRE(s.io_timeout == absl::Milliseconds(500));
-  REQUIRE(s.entry_timeout == absl::Seconds(2));
-  REQUIRE(s.attr_timeout == absl::ZeroDuration());
   REQUIRE(s.memory_bytes == 512 * kMiB);
   REQUIRE(s.max_connections == 3);
   REQUIRE(s.read_ahead_kib == 128);

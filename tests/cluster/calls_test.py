@@ -20,8 +20,7 @@ class CallsTest(harness.ClusterTest):
         mountpoint = os.path.join(self.cluster.home, name)
         os.makedirs(mountpoint, exist_ok=True)
         self.cluster.penstock("mount", f"127.0.0.1:{self.proxy.port}", mountpoint, "-o",
-                              f"key={self.cluster.dir}/keys/cluster.key,entry_timeout=60,"
-                              f"attr_timeout=60,log_file={mountpoint}.log")
+                              f"key={self.cluster.dir}/keys/cluster.key,log_file={mountpoint}.log")
         self.cluster.extra_mounts.append(mountpoint)
         self.addCleanup(self.cluster.unmount, mountpoint)
         return os.path.join(mountpoint, os.path.relpath(self.root, self.base))
