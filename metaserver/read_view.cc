@@ -136,6 +136,7 @@ void ReadView::FillEntry(const Inode& inode, wire::Entry& entry) const {
   FillTime(inode.btime, *attr.mutable_btime());
   attr.set_data_version(inode.data_version);
   attr.set_change(inode.change);
+  entry.set_has_acl(inode.has_acl);
   entry.set_log_index(context_.log_index);
   if (inode.is_symlink()) entry.set_symlink_target(inode.data);
   if (!inode.is_regular()) return;

@@ -12,8 +12,10 @@ absl::StatusOr<CreatedFile> FileSystem::Create(EntryName name, uint32_t mode, Op
   request.set_parent(name.parent.value());
   request.set_name(std::string(name.name));
   request.set_mode(mode);
+  request.set_umask(op.umask);
   request.set_exclusive(flags.exclusive);
   request.set_truncate(flags.truncate);
+  request.set_read(flags.read);
   request.set_write(flags.write);
   ASSIGN_OR_RETURN(wire::CreateResponse response,
                    meta_->Mutate<wire::CreateResponse>(wire::METHOD_CREATE, request, op));

@@ -9,6 +9,7 @@ absl::StatusOr<wire::Entry> FileSystem::Mkdir(EntryName name, uint32_t mode, con
   request.set_parent(name.parent.value());
   request.set_name(std::string(name.name));
   request.set_mode(mode);
+  request.set_umask(op.umask);
   ASSIGN_OR_RETURN(wire::EntryResponse response,
                    meta_->Mutate<wire::EntryResponse>(wire::METHOD_MKDIR, request, op));
   return response.entry();
@@ -20,6 +21,7 @@ absl::StatusOr<wire::Entry> FileSystem::Mknod(EntryName name, uint32_t mode, uin
   request.set_parent(name.parent.value());
   request.set_name(std::string(name.name));
   request.set_mode(mode);
+  request.set_umask(op.umask);
   request.set_rdev(rdev);
   ASSIGN_OR_RETURN(wire::EntryResponse response,
                    meta_->Mutate<wire::EntryResponse>(wire::METHOD_MKNOD, request, op));
