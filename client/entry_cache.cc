@@ -74,6 +74,11 @@ bool EntryCache::KeptSince(uint64_t mark, uint64_t lease, uint64_t token) const 
          !releasing_.contains(lease);
 }
 
+bool EntryCache::DroppedSince(uint64_t token, InodeNumber ino) const {
+  absl::MutexLock lock(&mu_);
+  return all_dropped_at_ > token || dropped_at_[RecordMark(ino.value()) % kStripes] > token;
+}
+
 // --- what is known
 
 EntryCache::Name EntryCache::Lookup(InodeNumber parent, std::string_view name, wire::Entry* entry) {

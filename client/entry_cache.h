@@ -58,6 +58,8 @@ class EntryCache {
 
   // --- what calls answer
   uint64_t token() const { return clock_of_drops_.load(std::memory_order_acquire); }
+  // Something that the inode's record says may have changed since.
+  bool DroppedSince(uint64_t token, InodeNumber ino) const;
   // Whether it is kept.
   bool StoreName(uint64_t token, InodeNumber parent, const CachedName& name);
   bool StoreAbsent(uint64_t token, InodeNumber parent, std::string_view name);

@@ -42,6 +42,7 @@ struct FileHandle {
 };
 
 struct OpenFlags {
+  bool read = false;
   bool write = false;
   bool truncate = false;
   bool exclusive = false;

@@ -129,8 +129,9 @@ bool FileSystem::OnEvent(const wire::SessionEvent& event, wire::EventAck* ack,
     DropPages(ino, [pending] {});
   }
   auto post = [&](uint64_t number, bool shared) {
-    std::shared_ptr<Inode> inode = inodes_.Find(InodeNumber(number));
-    if (inode == nullptr) return;
+    // Made when it is not here: the answer to the open that made this mount its writer may be on
+    // its way.
+    std::shared_ptr<Inode> inode = inodes_.GetOrMake(InodeNumber(number));
     auto work = [this, inode, shared, pending] {
       if (shared) return writer_->BecomeShared(inode, OpContext{});
       const Alarm over(kFlushWithin);

@@ -137,6 +137,7 @@ void ReadView::FillEntry(const Inode& inode, wire::Entry& entry) const {
   FillTime(inode.btime, *attr.mutable_btime());
   attr.set_data_version(inode.data_version);
   attr.set_change(inode.change);
+  entry.set_has_acl(inode.has_acl);
   entry.set_log_index(context_.log_index);
   entry.set_leased_by(CoverOf(inode).value());  // Namespace takes it back where it is not granted
   if (inode.is_symlink()) entry.set_symlink_target(inode.data);

@@ -43,7 +43,8 @@ fuse_entry_param ToEntryParam(const MountContext& mount, const wire::Entry& entr
   param.entry_timeout = absl::ToDoubleSeconds(mount.memory->NamesFor(name_cached));
   if (entry.attr().ino() == 0) return param;  // the kernel remembers that there is none
   param.ino = mount.ToNode(InodeNumber(entry.attr().ino()));
-  param.generation = 1;  // inode numbers are never used again
+  // Inode numbers are never used again. The kernel takes the root's for 0.
+  param.generation = param.ino == FUSE_ROOT_ID ? 0 : 1;
   param.attr = ToStat(entry.attr());
   param.attr_timeout = AttrTimeout(mount, entry);
   return param;

@@ -47,6 +47,12 @@ void Init(void* userdata, fuse_conn_info* conn) {
   // Pages are kept or dropped at open, by data_version (close-to-open).
   Want(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
   Want(conn, FUSE_CAP_WRITEBACK_CACHE, false);
+  // The kernel checks permissions, by the lists that it asks for (system.posix_acl_access).
+  Want(conn, FUSE_CAP_POSIX_ACL, mount->options.default_permissions);
+  // Whether the umask counts is known by the metaserver, which has the default lists.
+  Want(conn, FUSE_CAP_DONT_MASK, true);
+  // open_by_handle_at: LOOKUP of "." and ".." finds an inode that the kernel has forgotten.
+  Want(conn, FUSE_CAP_EXPORT_SUPPORT, true);
   // The kernel clears set-user-id by SETATTR, which knows the caller's capabilities.
   Want(conn, FUSE_CAP_HANDLE_KILLPRIV, false);
   // Payloads lie in our memory: one copy to the kernel beats passing pages through a pipe.

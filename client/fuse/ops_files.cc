@@ -16,7 +16,8 @@ constexpr size_t kNameLimit = 255;
 FileHandle& HandleOf(const fuse_file_info* fi) { return *reinterpret_cast<FileHandle*>(fi->fh); }
 
 OpenFlags FlagsOf(const fuse_file_info* fi) {
-  return {.write = (fi->flags & O_ACCMODE) != O_RDONLY,
+  return {.read = (fi->flags & O_ACCMODE) != O_WRONLY,
+          .write = (fi->flags & O_ACCMODE) != O_RDONLY,
           .truncate = (fi->flags & O_TRUNC) != 0,
           .exclusive = (fi->flags & O_EXCL) != 0,
           .append = (fi->flags & O_APPEND) != 0};
@@ -38,7 +39,12 @@ void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fu
   if (std::strlen(name) > kNameLimit) {
     return request.Reply(PosixError(ENAMETOOLONG, "name too long"));
   }
+  if (request.NeedsGroups(mode)) request.AddGroups();
   auto created = request.fs().Create({request.Ino(parent), name}, mode, FlagsOf(fi), request.op());
+  if (ErrnoOf(created.status()) == EACCES && request.AddGroups()) {
+    // The name came up meanwhile; perhaps one of the caller's groups lets him in.
+    created = request.fs().Create({request.Ino(parent), name}, mode, FlagsOf(fi), request.op());
+  }
   if (!created.ok()) return request.Reply(created.status());
   FileSystem& fs = request.fs();
   FileHandle* handle = created->handle.release();

@@ -39,6 +39,7 @@ void ForgetMulti(fuse_req_t req, size_t count, fuse_forget_data* forgets) {
 void Mknod(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t rdev) {
   Request request(req);
   if (TooLong(name)) return request.Reply(NameTooLong());
+  if (request.NeedsGroups(mode)) request.AddGroups();
   request.Reply(request.fs().Mknod({request.Ino(parent), name}, mode, rdev, request.op()));
 }
 

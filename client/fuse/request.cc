@@ -24,6 +24,7 @@ Request::Request(fuse_req_t req)
   const fuse_ctx* caller = fuse_req_ctx(req);
   op_.credentials.set_uid(caller->uid);
   op_.credentials.set_gid(caller->gid);
+  op_.umask = caller->umask & 0777;
   op_.thread = static_cast<uint64_t>(caller->pid);
   interrupt_ = ThreadInterrupt();
   op_.interrupt = interrupt_;
@@ -41,7 +42,12 @@ Request::~Request() {
   if (!finished_) fuse_reply_err(Finish(), EIO);
 }
 
-void Request::AddGroups() {
+bool Request::NeedsGroups(mode_t mode) const {
+  return op_.credentials.uid() != 0 && (mode & S_ISGID) != 0 && !S_ISDIR(mode);
+}
+
+bool Request::AddGroups() {
+  if (op_.credentials.uid() == 0 || op_.credentials.groups_size() > 0) return false;
   std::vector<gid_t> groups(64);
   int n = fuse_req_getgroups(req_, static_cast<int>(groups.size()), groups.data());
   if (n > static_cast<int>(groups.size())) {
@@ -51,6 +57,7 @@ void Request::AddGroups() {
   for (int i = 0; i < n && i < static_cast<int>(groups.size()); ++i) {
     op_.credentials.add_groups(groups[static_cast<size_t>(i)]);
   }
+  return op_.credentials.groups_size() > 0;
 }
 
 fuse_req_t Request::Finish() {

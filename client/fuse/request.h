@@ -20,8 +20,10 @@ class Request {
   FileSystem& fs() const { return *mount_->fs; }
   const OpContext& op() const { return op_; }
   InodeNumber Ino(fuse_ino_t node) const { return mount_->ToInode(node); }
-  // Adds the caller's supplementary groups, which costs a read of /proc.
-  void AddGroups();
+  // Adds the caller's supplementary groups, which costs a read of /proc. False: nothing new.
+  bool AddGroups();
+  // Whether set-group-id of a new inode depends on the caller's groups.
+  bool NeedsGroups(mode_t mode) const;
   fuse_req_t raw() const { return req_; }
 
   // Exactly one of these ends the request.

@@ -14,10 +14,13 @@ absl::StatusOr<CreatedFile> FileSystem::Create(EntryName name, uint32_t mode, Op
   request.set_parent(name.parent.value());
   request.set_name(std::string(name.name));
   request.set_mode(mode);
+  request.set_umask(op.umask);
   request.set_exclusive(flags.exclusive);
   request.set_truncate(flags.truncate);
+  request.set_read(flags.read);
   request.set_write(flags.write);
   request.mutable_context()->set_hold_version(holds_->version());
+  const uint64_t token = cache_->token();
   CacheChange change(cache_, {{name.parent, request.name()}}, {name.parent});
   change.Declare(request);
   auto answer = meta_->Mutate<wire::CreateResponse>(wire::METHOD_CREATE, request, op);
@@ -32,10 +35,11 @@ absl::StatusOr<CreatedFile> FileSystem::Create(EntryName name, uint32_t mode, Op
   CreatedFile created;
   std::shared_ptr<Inode> inode = inodes_.GetOrMake(ino);
   inode->Pin();
-  if (!response.created()) {
-    // It appeared since the kernel looked: others may be using it.
+  {
+    // Others may have found it already; what the metaserver said of it then may be on its way.
     absl::MutexLock lock(&inode->mu);
     inode->shared = inode->shared || response.entry().shared();
+    inode->stale = inode->stale || cache_->DroppedSince(token, ino);
   }
   created.handle = MakeHandle(std::move(inode), response.entry(), flags.write);
   created.handle->append = flags.append;

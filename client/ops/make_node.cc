@@ -9,6 +9,7 @@ absl::StatusOr<wire::Entry> FileSystem::Mkdir(EntryName name, uint32_t mode, con
   request.set_parent(name.parent.value());
   request.set_name(std::string(name.name));
   request.set_mode(mode);
+  request.set_umask(op.umask);
   return MakeName(name, wire::METHOD_MKDIR, std::move(request), op);
 }
 
@@ -18,6 +19,7 @@ absl::StatusOr<wire::Entry> FileSystem::Mknod(EntryName name, uint32_t mode, uin
   request.set_parent(name.parent.value());
   request.set_name(std::string(name.name));
   request.set_mode(mode);
+  request.set_umask(op.umask);
   request.set_rdev(rdev);
   return MakeName(name, wire::METHOD_MKNOD, std::move(request), op);
 }

@@ -13,6 +13,7 @@ constexpr uint8_t kHasTruncate = 4;
 constexpr uint8_t kHasData = 8;
 constexpr uint8_t kInline = 16;
 constexpr uint8_t kHasRdev = 32;
+constexpr uint8_t kHasAcl = 128;  // nothing follows: the lists are extended attributes
 
 uint8_t PartsOf(const Inode& inode) {
   uint8_t parts = 0;
@@ -22,6 +23,7 @@ uint8_t PartsOf(const Inode& inode) {
   if (!inode.data.empty()) parts |= kHasData;
   if (inode.is_inline) parts |= kInline;
   if (inode.rdev != 0) parts |= kHasRdev;
+  if (inode.has_acl) parts |= kHasAcl;
   return parts;
 }
 
@@ -91,6 +93,7 @@ absl::StatusOr<Inode> DecodeInode(InodeNumber ino, std::string_view bytes) {
   }
   if (parts & kHasData) inode.data = in.Bytes();
   inode.is_inline = (parts & kInline) != 0;
+  inode.has_acl = (parts & kHasAcl) != 0;
   if (!in.finished()) return DamagedRecord("inode");
   return inode;
 }

@@ -1,6 +1,7 @@
 """How many metadata calls things cost: nothing may be slow by design."""
 
 import os
+import subprocess
 import unittest
 
 import harness
@@ -43,6 +44,20 @@ class CallsTest(harness.ClusterTest):
             if name == "chunks":
                 calls.pop(GETATTR, None)  # a slow reader's kernel asks at the end whether it grew
             self.assertEqual(calls, {LOOKUP: 1}, name)
+
+    @unittest.skipUnless(os.geteuid() == 0, "acts as another user, so it needs root")
+    def test_a_cold_read_by_another_than_the_owner_costs_no_more(self):
+        for name in ("first", "f"):
+            write_file(self.path(name), b"x" * 1000)
+        root = self.mount("guest")
+
+        def read(name):
+            subprocess.run(["setpriv", "--reuid=61010", "--regid=62010", "--clear-groups", "cat", name],
+                           cwd=root, check=True, stdout=subprocess.DEVNULL)
+        read("first")  # the access lists of the directories on the way
+        calls = self.cost(lambda: read("f"))
+        calls.pop(GETATTR, None)
+        self.assertEqual(calls, {LOOKUP: 1})
 
     def test_an_empty_file_create_costs_one_metadata_call(self):
         root = self.mount("creator")

@@ -30,6 +30,7 @@ Inode Sample() {
   inode.layout.base_content = ContentId(66);
   inode.layout.base_length = 10;
   inode.truncate = {3, 100, SessionId(8)};
+  inode.has_acl = true;
   return inode;
 }
 
@@ -47,6 +48,7 @@ TEST_CASE("an inode comes back as it was", "[metaserver][records]") {
   REQUIRE(read.ok());
   REQUIRE(EncodeInode(*read) == EncodeInode(inode));
   REQUIRE(read->data == "hello");
+  REQUIRE(read->has_acl);
   REQUIRE(read->atime.seconds == -1);
   REQUIRE(read->layout.base_content == ContentId(66));
   REQUIRE(read->truncate.session == SessionId(8));
