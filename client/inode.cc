@@ -6,6 +6,15 @@
 #include "common/status.h"
 
 namespace penstock::client {
+namespace {
+
+constexpr uint64_t kBlockBytes = 512;
+constexpr uint64_t kUnitBytes = 4096;
+
+// The most that a file of `size` bytes is said to take (metaserver/allocated.h).
+uint64_t AllocatedLimit(uint64_t size) { return (size + kUnitBytes - 1) / kUnitBytes * kUnitBytes; }
+
+}  // namespace
 
 wire::Time ToWireTime(absl::Time time) {
   const timespec spec = absl::ToTimespec(time);
@@ -43,6 +52,7 @@ bool Inode::Absorb(const wire::Entry& fresh) {
     // What was acknowledged went to the old content; what is still here goes to the new one.
     for (auto& [index, chunk] : chunks) chunk.abandoned = chunk.in_flight;
     unsynced.clear();
+    allocated_delta = 0;
     Dematerialise();
     channel = 0;
     channel_sequence = 0;
@@ -82,14 +92,36 @@ void Inode::Strip() {
 
 wire::Entry Inode::Merged() const {
   wire::Entry merged = entry;
+  if (dirty() || allocated_delta != 0) merged.mutable_attr()->set_blocks(Blocks());
   if (!dirty()) return merged;
-  if (local_size > merged.attr().size()) {
-    merged.mutable_attr()->set_size(local_size);
-    merged.mutable_attr()->set_blocks((local_size + 511) / 512);
-  }
+  merged.mutable_attr()->set_size(size());
   *merged.mutable_attr()->mutable_mtime() = ToWireTime(local_mtime);
   *merged.mutable_attr()->mutable_ctime() = ToWireTime(local_mtime);
   return merged;
+}
+
+uint64_t Inode::Blocks() const {
+  const bool small = reads_inline() && size() <= kInlineLimitBytes;
+  const uint64_t limit = small ? size() : AllocatedLimit(size());
+  int64_t bytes = allocated_delta;
+  if (!entry.is_inline()) bytes += static_cast<int64_t>(entry.attr().blocks() * kBlockBytes);
+  if (reads_inline()) bytes += static_cast<int64_t>(std::min(size(), kInlineLimitBytes));
+  for (const auto& [index, chunk] : chunks) {
+    if (bytes >= static_cast<int64_t>(limit)) break;
+    bytes += static_cast<int64_t>(chunk.bytes.bytes());
+    if (!chunk.abandoned) bytes += static_cast<int64_t>(chunk.sending.bytes());
+  }
+  const uint64_t taken = std::min(static_cast<uint64_t>(std::max<int64_t>(0, bytes)), limit);
+  return (taken + kBlockBytes - 1) / kBlockBytes;
+}
+
+int64_t Inode::TakeAllocatedDelta(uint64_t of_size) {
+  const uint64_t known = entry.is_inline() ? 0 : entry.attr().blocks() * kBlockBytes;
+  const uint64_t limit = AllocatedLimit(std::max(of_size, entry.attr().size()));
+  const int64_t room = limit > known ? static_cast<int64_t>(limit - known) : 0;
+  const int64_t taken = std::min(allocated_delta, room);
+  allocated_delta -= taken;
+  return taken;
 }
 
 std::string Inode::InlineContent() const {

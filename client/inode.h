@@ -66,6 +66,9 @@ class Inode {
   bool reads_inline() const ABSL_SHARED_LOCKS_REQUIRED(mu) {
     return entry.is_inline() && !materialised;
   }
+  // `allocated_delta`, as far as a file of `size` bytes can have got longer: what later writes
+  // stored stays for the publish of their size. Whoever fails to publish it puts it back.
+  int64_t TakeAllocatedDelta(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   // The inline content with what was written here on top. Only while reads_inline().
   std::string InlineContent() const ABSL_SHARED_LOCKS_REQUIRED(mu);
   void SetError(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
@@ -85,6 +88,8 @@ class Inode {
   absl::Time local_mtime ABSL_GUARDED_BY(mu);
   absl::Time dirty_since ABSL_GUARDED_BY(mu) = absl::InfiniteFuture();
   absl::btree_map<uint32_t, DirtyChunk> chunks ABSL_GUARDED_BY(mu);
+  // Bytes more (or fewer) in this content's chunks than the metaserver has been told of.
+  int64_t allocated_delta ABSL_GUARDED_BY(mu) = 0;
   // Acknowledged by every in-sync member since the last sync, by chunk.
   absl::flat_hash_map<uint32_t, ChunkVersion> unsynced ABSL_GUARDED_BY(mu);
   uint64_t taken ABSL_GUARDED_BY(mu) = 0;         // newest write that may have gone to this content
@@ -114,6 +119,10 @@ class Inode {
   uint64_t cached_version ABSL_GUARDED_BY(mu) = 0;
   // security.capability was found absent then: the kernel asks for it before every write.
   absl::Time no_capability_at ABSL_GUARDED_BY(mu) = absl::InfinitePast();
+
+ private:
+  // 512-byte units, about: an overwrite that is not sent yet counts as new.
+  uint64_t Blocks() const ABSL_SHARED_LOCKS_REQUIRED(mu);
 };
 
 wire::Time ToWireTime(absl::Time time);
