@@ -12,6 +12,7 @@ FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWr
       writer_(writer),
       options_(std::move(options)),
       reader_(meta, chunks),
+      read_times_(meta, options_.atime),
       inodes_(options_.cached_inodes),
       lookups_(options_.fresh_lookup, clock),
       clock_(clock) {}
@@ -62,6 +63,16 @@ bool FileSystem::HasUnsynced(InodeNumber ino) const {
 
 std::unique_ptr<DirectoryReader> FileSystem::OpenDirectory(InodeNumber ino) {
   return std::make_unique<DirectoryReader>(meta_, &inodes_, ino);
+}
+
+void FileSystem::NoteDirectoryRead(const DirectoryReader& reader, const OpContext& op) {
+  if (!options_.directory_atime || reader.no_atime()) return;
+  std::shared_ptr<Inode> directory = inodes_.GetOrMake(reader.ino());
+  if (auto fresh = lookups_.Take(op.thread, reader.ino())) {
+    absl::MutexLock lock(&directory->mu);
+    directory->AbsorbInPassing(*fresh);
+  }
+  read_times_.NoteRead(directory);
 }
 
 void FileSystem::OnSessionLost(SessionId lost) { writer_->LoseSession(lost); }

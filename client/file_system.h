@@ -20,6 +20,7 @@
 #include "client/fresh_lookups.h"
 #include "client/hold_table.h"
 #include "client/inode_table.h"
+#include "client/read_times.h"
 #include "client/session.h"
 #include "client/writer_threads.h"
 #include "common/clock.h"
@@ -31,6 +32,7 @@ struct FileHandle {
   std::shared_ptr<Inode> inode;
   bool write = false;
   bool keep_cache = false;  // the kernel's pages are still right
+  bool no_atime = false;    // O_NOATIME
   uint64_t seen_error = 0;  // errors up to this number were reported here
   mutable WriterThreads writers;
 };
@@ -105,7 +107,9 @@ class FileSystem {
 
   // Directories.
   std::unique_ptr<DirectoryReader> OpenDirectory(InodeNumber ino);
+  void NoteDirectoryRead(const DirectoryReader& reader, const OpContext& op);
   absl::Status SyncMetadata(const OpContext& op);
+  ReadTimes& read_times() { return read_times_; }
 
   // Events of the session.
   void OnSessionLost(SessionId lost);
@@ -131,6 +135,7 @@ class FileSystem {
   FileWriter* const writer_;
   const ClientOptions options_;
   FileReader reader_;
+  ReadTimes read_times_;
   InodeTable inodes_;
   FreshLookups lookups_;
   Clock* const clock_;

@@ -68,6 +68,11 @@ void Inode::AbsorbOwn(const wire::Entry& fresh) {
   if (cached_version == before && now <= before + 1) cached_version = now;
 }
 
+void Inode::AbsorbInPassing(const wire::Entry& fresh) {
+  Absorb(fresh);
+  if (handles == 0 && !dirty()) Strip();
+}
+
 void Inode::Pin() {
   absl::MutexLock lock(&mu);
   ++handles;
@@ -92,12 +97,24 @@ void Inode::Strip() {
 
 wire::Entry Inode::Merged() const {
   wire::Entry merged = entry;
+  if (unsent_read.at != absl::InfinitePast()) {
+    *merged.mutable_attr()->mutable_atime() = ToWireTime(Times().atime);
+  }
   if (dirty() || allocated_delta != 0) merged.mutable_attr()->set_blocks(Blocks());
   if (!dirty()) return merged;
   merged.mutable_attr()->set_size(size());
   *merged.mutable_attr()->mutable_mtime() = ToWireTime(local_mtime);
   *merged.mutable_attr()->mutable_ctime() = ToWireTime(local_mtime);
   return merged;
+}
+
+AccessTimes Inode::Times() const {
+  AccessTimes times{FromWireTime(entry.attr().atime()), FromWireTime(entry.attr().mtime()),
+                    FromWireTime(entry.attr().ctime()), unsent_read.at};
+  if (dirty()) times.mtime = times.ctime = local_mtime;
+  const bool counts = unsent_read.is_due || (has_record() && RelatimeIsDue(times));
+  if (counts) times.atime = std::max(times.atime, unsent_read.at);
+  return times;
 }
 
 uint64_t Inode::Blocks() const {

@@ -16,6 +16,7 @@
 #include "client/chunk_pieces.h"
 #include "client/dirty_bytes.h"
 #include "common/ids.h"
+#include "common/relatime.h"
 #include "proto/meta.pb.h"
 
 namespace penstock::client {
@@ -40,6 +41,14 @@ struct UnfinishedCut {
   SessionId session;
 };
 
+// A read whose time the metaserver does not know yet (ReadTimes).
+struct UnsentRead {
+  absl::Time at = absl::InfinitePast();
+  bool is_due = false;   // it changes the atime; else that is seen when the record is known
+  bool queued = false;   // somebody will send it
+  bool sending = false;  // on its way
+};
+
 class Inode {
  public:
   explicit Inode(InodeNumber number) : ino(number) {}
@@ -55,7 +64,9 @@ class Inode {
   void Strip() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   // Reads come from the record again: what was moved to chunk 0 did not get there.
   void Dematerialise() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-  // The record with what was written here on top.
+  // Absorb() for an inode that may not be open: then the content is forgotten again.
+  void AbsorbInPassing(const wire::Entry& fresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // The record with what was written and read here on top.
   wire::Entry Merged() const ABSL_SHARED_LOCKS_REQUIRED(mu);
   uint64_t size() const ABSL_SHARED_LOCKS_REQUIRED(mu) {
     return std::max(entry.attr().size(), local_size);
@@ -66,6 +77,9 @@ class Inode {
   bool reads_inline() const ABSL_SHARED_LOCKS_REQUIRED(mu) {
     return entry.is_inline() && !materialised;
   }
+  bool has_record() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return entry.attr().ino() != 0; }
+  // Of the record, with what was written and read here on top. `now` is not set.
+  AccessTimes Times() const ABSL_SHARED_LOCKS_REQUIRED(mu);
   // `allocated_delta`, as far as a file of `size` bytes can have got longer: what later writes
   // stored stays for the publish of their size. Whoever fails to publish it puts it back.
   int64_t TakeAllocatedDelta(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
@@ -110,6 +124,8 @@ class Inode {
 
   // The first byte of this flush that could not be written: what follows is dropped unsent.
   uint64_t failed_from ABSL_GUARDED_BY(mu) = UINT64_MAX;
+
+  UnsentRead unsent_read ABSL_GUARDED_BY(mu);
 
   // As errseq_t: each handle reports an error once.
   uint64_t error_number ABSL_GUARDED_BY(mu) = 0;

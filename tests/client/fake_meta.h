@@ -50,6 +50,7 @@ class FakeMeta : public MetaApi {
   std::map<wire::Method, int> counted;
   uint64_t next_content = 1000;
   std::map<uint64_t, int64_t> allocated;  // the sum of what was told, by inode
+  absl::Status read_time_error;           // of SETATTR_ATIME_READ
   wire::PublishRequest last_publish;
   absl::Status publish_error;
 
@@ -135,6 +136,11 @@ class FakeMeta : public MetaApi {
   }
   absl::Status Setattr(const wire::SetattrRequest& r, wire::SetattrResponse* response) {
     wire::Entry& e = files[r.ino()];
+    if (r.fields() & wire::SETATTR_ATIME_READ) {
+      if (!read_time_error.ok()) return read_time_error;
+      *e.mutable_attr()->mutable_atime() = r.atime();
+      e.mutable_attr()->set_change(e.attr().change() + 1);
+    }
     if (r.fields() & wire::SETATTR_SIZE) {
       if (r.size() == 0 && (e.attr().size() != 0 || !e.is_inline())) {
         GiveContent(&e);
