@@ -66,6 +66,8 @@ absl::Status SetReadTime(Mutation& m, const wire::SetattrRequest& request, Inode
   if (!due || read <= inode.atime) return absl::OkStatus();
   inode.atime = read;
   m.PutInode(inode);
+  // What others have cached shows an older atime until they ask again: relatime allows it.
+  m.ForgetTouched(inode.ino);
   return absl::OkStatus();
 }
 

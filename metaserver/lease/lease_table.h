@@ -1,0 +1,131 @@
+// LeaseTable knows which session may cache what (README.md of this folder says what a lease covers)
+// and what is being changed at this moment. It decides; it sends nothing. Thread-safe.
+//
+// A change (LeaseChange) marks what it touches before it looks for holders. A read takes clock()
+// before its snapshot and asks for the lease after it: the session is entered first, then marks and
+// later changes are looked for. So either the change finds the session, or the read finds the
+// change and is answered uncacheable.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+#include <absl/container/inlined_vector.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/types/span.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/ids.h"
+
+namespace penstock::metaserver {
+
+struct LeaseOptions {
+  size_t max_leases_per_session = 1 << 20;  // the least used go when there are more
+};
+
+// What one mutation changes.
+struct Touched {
+  struct Name {
+    InodeNumber parent;
+    std::string name;
+  };
+  struct Record {
+    InodeNumber ino;
+    InodeNumber cover_before;  // whose lease covers it before the change; invalid: new
+    InodeNumber cover_after;
+    bool data = false;  // its bytes too
+  };
+  std::vector<Name> names;
+  std::vector<Record> records;
+};
+
+// One session and what it has to drop.
+struct Recall {
+  SessionId session;
+  std::vector<Touched::Name> names;
+  std::vector<Touched::Record> records;
+};
+
+// What one mutation has marked, and whom it has told, over all its attempts.
+class LeaseChange {
+ private:
+  friend class LeaseTable;
+  absl::flat_hash_set<uint64_t> marks_;
+  absl::flat_hash_set<std::pair<uint64_t, uint64_t>> told_;  // session, mark
+};
+
+class LeaseTable {
+ public:
+  explicit LeaseTable(LeaseOptions options) : options_(options), changed_(kStripes, 0) {}
+
+  // --- reads
+  uint64_t clock() const;  // before the snapshot
+  // Several grants to one session under one lock.
+  class Grants {
+   public:
+    Grants(LeaseTable* table, SessionId session, uint64_t since);
+    ~Grants();
+    Grants(const Grants&) = delete;
+    Grants& operator=(const Grants&) = delete;
+    bool Record(InodeNumber ino, InodeNumber cover);  // true: may be cached
+    bool Name(InodeNumber parent, std::string_view name);
+
+   private:
+    LeaseTable* const table_;
+    const SessionId session_;
+    const uint64_t since_;
+  };
+
+  // --- changes
+  // Marks; then whom to tell first, `self` only of records that are not in `declared`. Once told
+  // (of the same), no second time.
+  std::vector<Recall> Begin(LeaseChange& change, const Touched& touched, SessionId self,
+                            absl::Span<const uint64_t> declared);
+  // The same for a session that holds no lease but has the file open. False: it was told.
+  bool Tell(LeaseChange& change, SessionId session, InodeNumber ino);
+  void End(LeaseChange& change);  // safe to repeat
+
+  // --- sessions
+  // A session that is new, or came back after a restart with this generation.
+  void Enter(SessionId session, uint64_t generation);
+  void Forget(SessionId session);
+  // Its leases are gone; it must drop its caches before it gets new ones.
+  uint64_t Void(SessionId session);
+  uint64_t generation(SessionId session) const;  // 0: unknown session
+  void Present(SessionId session, absl::Span<const uint64_t> leases);  // after a restart
+  void Release(SessionId session, absl::Span<const uint64_t> leases);
+  // The least used leases of a session above the bound; the caller revokes them.
+  std::vector<uint64_t> TakeSurplus(SessionId session);
+  size_t leases(SessionId session) const;
+
+ private:
+  static constexpr size_t kStripes = 1 << 16;
+  struct Session {
+    uint64_t generation = 0;
+    absl::flat_hash_map<uint64_t, uint64_t> leases;  // inode -> when last granted
+  };
+  using Holders = absl::InlinedVector<uint64_t, 2>;
+  static uint64_t MarkOf(InodeNumber ino);
+  static uint64_t MarkOf(InodeNumber parent, std::string_view name);
+
+  bool Hold(SessionId session, InodeNumber lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool Unchanged(uint64_t mark, uint64_t since) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void Mark(LeaseChange& change, uint64_t mark) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Drop(uint64_t lease, SessionId session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Clear(SessionId session, Session& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const LeaseOptions options_;
+  mutable absl::Mutex mu_;  // innermost
+  uint64_t clock_ ABSL_GUARDED_BY(mu_) = 1;
+  uint64_t next_generation_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::flat_hash_map<uint64_t, int> marks_ ABSL_GUARDED_BY(mu_);  // changes under way
+  std::vector<uint64_t> changed_ ABSL_GUARDED_BY(mu_);             // by mark's stripe: last change
+  absl::flat_hash_map<uint64_t, Holders> holders_ ABSL_GUARDED_BY(mu_);  // by inode
+  absl::flat_hash_map<uint64_t, Session> sessions_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace penstock::metaserver
