@@ -48,11 +48,13 @@ void AnswerRecord(Namespace* names, absl::Status (*operation)(const ReadView&, c
                                                               wire::EntryResponse&),
                   Call<Request, wire::EntryResponse> call) {
   auto result = names->Read(operation, call->request());
-  if (!result.ok() || !result->entry().other_writers()) {
+  const SessionId session(call->request().context().session_id());
+  const bool written = result.ok() && result->entry().other_writers();
+  const InodeNumber ino(written ? result->entry().attr().ino() : 0);
+  // Nothing is kept back from a session that has the file open: the writers know that it is shared.
+  if (!written || names->sessions().UseOf(ino, session).opened) {
     return Answer(std::move(call), std::move(result));
   }
-  const InodeNumber ino(result->entry().attr().ino());
-  const SessionId session(call->request().context().session_id());
   names->FlushWriters(ino, session, [names, operation, call = std::move(call)]() mutable {
     auto again = names->Read(operation, call->request());
     Answer(std::move(call), std::move(again));
@@ -130,7 +132,7 @@ void MetaService::Stop() {
 
 void MetaService::RunTicks() {
   pollfd fired{stop_.fd(), POLLIN, 0};
-  while (poll(&fired, 1, kTickMs) == 0) names_->Tick();
+  while (poll(&fired, 1, kTickMs) <= 0) names_->Tick();
 }
 
 void MetaService::Register(net::RpcServer& server) {

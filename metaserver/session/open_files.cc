@@ -77,6 +77,7 @@ SessionTable::Use SessionTable::UseOf(InodeNumber ino, SessionId self) const {
     if (open != session->opens.end()) own = 1;
     use.writes = own == 1 && open->second.write;
   }
+  use.opened = own == 1;
   use.others = held->second.sessions.size() > own;
   use.other_writers = held->second.writers > (use.writes ? 1u : 0u);
   return use;

@@ -102,6 +102,7 @@ class SessionTable {
   // Another session than `self` has it open for writing.
   bool OtherWriters(InodeNumber ino, SessionId self) const;
   struct Use {
+    bool opened = false;  // by `self`
     bool others = false;
     bool other_writers = false;
     bool writes = false;  // `self` does
