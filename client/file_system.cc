@@ -12,7 +12,11 @@ FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWr
       writer_(writer),
       options_(std::move(options)),
       reader_(meta, chunks),
-      read_times_(meta, options_.atime),
+      read_times_(
+          {.get = [this](InodeNumber ino, const OpContext& op) { return FetchEntry(ino, op); },
+           .set = [this](const wire::SetattrRequest& read,
+                         const OpContext& op) { return SetReadTime(read, op); }},
+          options_.atime),
       inodes_(options_.cached_inodes),
       lookups_(options_.fresh_lookup, clock),
       clock_(clock) {}
@@ -22,6 +26,13 @@ absl::StatusOr<wire::Entry> FileSystem::FetchEntry(InodeNumber ino, const OpCont
   request.set_ino(ino.value());
   ASSIGN_OR_RETURN(wire::EntryResponse response,
                    meta_->Query<wire::EntryResponse>(wire::METHOD_GETATTR, request, op));
+  return std::move(*response.mutable_entry());
+}
+
+absl::StatusOr<wire::Entry> FileSystem::SetReadTime(const wire::SetattrRequest& read,
+                                                    const OpContext& op) {
+  ASSIGN_OR_RETURN(wire::SetattrResponse response,
+                   meta_->Mutate<wire::SetattrResponse>(wire::METHOD_SETATTR, read, op));
   return std::move(*response.mutable_entry());
 }
 

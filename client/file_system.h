@@ -119,6 +119,7 @@ class FileSystem {
 
  private:
   absl::StatusOr<wire::Entry> FetchEntry(InodeNumber ino, const OpContext& op);
+  absl::StatusOr<wire::Entry> SetReadTime(const wire::SetattrRequest& read, const OpContext& op);
   // Makes a handle of a pinned inode whose newest record is `entry`; the pin is the handle's.
   std::unique_ptr<FileHandle> MakeHandle(std::shared_ptr<Inode> inode, const wire::Entry& entry,
                                          bool write);

@@ -6,6 +6,7 @@
 
 #include "client/wait.h"
 #include "common/relatime.h"
+#include "common/status.h"
 
 namespace penstock::client {
 namespace {
@@ -89,7 +90,13 @@ absl::Status ReadTimes::SendOnce(Inode& inode, absl::Time at) {
     absl::MutexLock lock(&inode.mu);
     known = inode.has_record();
   }
-  if (!known) RETURN_IF_ERROR(Learn(inode));
+  const OpContext op{.credentials = {}, .thread = 0, .interrupt = &stop_};
+  if (!known) {
+    // A directory or link, whose record nobody may have asked for lately.
+    ASSIGN_OR_RETURN(wire::Entry found, calls_.get(inode.ino, op));
+    absl::MutexLock lock(&inode.mu);
+    inode.AbsorbInPassing(found);
+  }
   {
     absl::MutexLock lock(&inode.mu);
     if (!inode.unsent_read.is_due && !IsDue(inode, at)) return absl::OkStatus();
@@ -100,23 +107,9 @@ absl::Status ReadTimes::SendOnce(Inode& inode, absl::Time at) {
   request.set_fields(wire::SETATTR_ATIME_READ |
                      (rule_ == AtimeRule::kAlways ? wire::SETATTR_ATIME_NOW : 0));
   *request.mutable_atime() = ToWireTime(at);
-  const OpContext op{.credentials = {}, .thread = 0, .interrupt = &stop_};
-  ASSIGN_OR_RETURN(wire::SetattrResponse response,
-                   meta_->Mutate<wire::SetattrResponse>(wire::METHOD_SETATTR, request, op));
+  ASSIGN_OR_RETURN(wire::Entry changed, calls_.set(request, op));
   absl::MutexLock lock(&inode.mu);
-  inode.AbsorbInPassing(response.entry());
-  return absl::OkStatus();
-}
-
-// A directory's or link's record: nobody may have asked for it lately.
-absl::Status ReadTimes::Learn(Inode& inode) {
-  wire::GetattrRequest request;
-  request.set_ino(inode.ino.value());
-  const OpContext op{.credentials = {}, .thread = 0, .interrupt = &stop_};
-  ASSIGN_OR_RETURN(wire::EntryResponse response,
-                   meta_->Query<wire::EntryResponse>(wire::METHOD_GETATTR, request, op));
-  absl::MutexLock lock(&inode.mu);
-  inode.AbsorbInPassing(response.entry());
+  inode.AbsorbInPassing(changed);
   return absl::OkStatus();
 }
 

@@ -8,13 +8,16 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
+#include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 
+#include <functional>
 #include <memory>
+#include <utility>
 
 #include "client/client_options.h"
 #include "client/inode.h"
-#include "client/meta_api.h"
+#include "client/op_context.h"
 #include "common/net/rpc_client.h"
 #include "common/worker_pool.h"
 
@@ -25,8 +28,12 @@ class ReadTimes {
   static constexpr size_t kMostQueued = 10'000;  // files whose new atime has not been sent yet
   static constexpr int kThreads = 2;
 
-  // `meta` must outlive it.
-  ReadTimes(MetaApi* meta, AtimeRule rule) : meta_(meta), rule_(rule) {}
+  // How records are asked for and changed. What the functions use must outlive it.
+  struct Calls {
+    std::function<absl::StatusOr<wire::Entry>(InodeNumber, const OpContext&)> get;
+    std::function<absl::StatusOr<wire::Entry>(const wire::SetattrRequest&, const OpContext&)> set;
+  };
+  ReadTimes(Calls calls, AtimeRule rule) : calls_(std::move(calls)), rule_(rule) {}
   ~ReadTimes() { Stop(); }
   void Start() { senders_.Start(); }
   void Stop();  // sends what is queued, for a moment at most
@@ -41,9 +48,8 @@ class ReadTimes {
   bool IsDue(Inode& inode, absl::Time now) const ABSL_SHARED_LOCKS_REQUIRED(inode.mu);
   void Send(Inode& inode);
   absl::Status SendOnce(Inode& inode, absl::Time at);
-  absl::Status Learn(Inode& inode);
 
-  MetaApi* const meta_;
+  const Calls calls_;
   const AtimeRule rule_;
   net::Interrupt stop_;
   WorkerPool senders_{{.name = "read-times", .threads = kThreads, .queue_limit = kMostQueued}};

@@ -8,12 +8,28 @@ namespace penstock::client {
 namespace {
 
 struct Fixture {
-  explicit Fixture(AtimeRule rule = AtimeRule::kRelatime) : times(&meta, rule) {
+  explicit Fixture(AtimeRule rule = AtimeRule::kRelatime) : times(Calls(), rule) {
     meta.MakeFile(5);
     SetTimes(1000, 2000);
     inode->Pin();
     Learn();
     times.Start();
+  }
+  ReadTimes::Calls Calls() {
+    return {.get = [this](InodeNumber ino, const OpContext& op) -> absl::StatusOr<wire::Entry> {
+              wire::GetattrRequest request;
+              request.set_ino(ino.value());
+              ASSIGN_OR_RETURN(wire::EntryResponse response,
+                               meta.Query<wire::EntryResponse>(wire::METHOD_GETATTR, request, op));
+              return response.entry();
+            },
+            .set = [this](const wire::SetattrRequest& request,
+                          const OpContext& op) -> absl::StatusOr<wire::Entry> {
+              ASSIGN_OR_RETURN(
+                  wire::SetattrResponse response,
+                  meta.Mutate<wire::SetattrResponse>(wire::METHOD_SETATTR, request, op));
+              return response.entry();
+            }};
   }
   void SetTimes(int64_t atime, int64_t mtime) {
     meta.Change(5, [&](wire::Entry& e) {

@@ -29,10 +29,10 @@ class SpaceTest(harness.ClusterTest):
                                   capture_output=True, text=True).stdout.split()[0])
 
     def sparse(self, path):
-        """1 GiB long, with 4 MiB and 100 bytes in it."""
+        """1 GiB and 100 bytes long, with 4 MiB and 100 bytes in it."""
         with open(path, "wb", buffering=0) as file:
             os.pwrite(file.fileno(), os.urandom(CHUNK), 256 * MIB)
-            os.pwrite(file.fileno(), b"e" * 100, (1 << 30) - 100)
+            os.pwrite(file.fileno(), b"e" * 100, 1 << 30)
 
     def test_small_files_take_their_bytes_and_empty_ones_none(self):
         for size, taken in ((0, 0), (1, 512), (512, 512), (513, 1024), (4096, 4096)):
@@ -57,7 +57,7 @@ class SpaceTest(harness.ClusterTest):
 
     def test_du_counts_no_holes(self):
         self.sparse(self.path("f"))
-        self.assertEqual(os.stat(self.path("f")).st_size, 1 << 30)
+        self.assertEqual(os.stat(self.path("f")).st_size, (1 << 30) + 100)
         self.assertEqual(self.taken(self.path("f")), CHUNK + 512)
         self.assertEqual(self.du(self.root), CHUNK + 512)
         with open(self.path("f"), "r+b", buffering=0) as file:
