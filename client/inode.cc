@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "common/status.h"
 
@@ -98,7 +99,10 @@ void Inode::Strip() {
 wire::Entry Inode::Merged() const {
   wire::Entry merged = entry;
   if (unsent_read.at != absl::InfinitePast()) {
-    *merged.mutable_attr()->mutable_atime() = ToWireTime(Times().atime);
+    AccessTimes times = Times();
+    times.now = unsent_read.at;
+    if (RelatimeIsDue(times)) times.atime = std::max(times.atime, unsent_read.at);
+    *merged.mutable_attr()->mutable_atime() = ToWireTime(times.atime);
   }
   if (dirty() || allocated_delta != 0) merged.mutable_attr()->set_blocks(Blocks());
   if (!dirty()) return merged;
@@ -110,19 +114,20 @@ wire::Entry Inode::Merged() const {
 
 AccessTimes Inode::Times() const {
   AccessTimes times{FromWireTime(entry.attr().atime()), FromWireTime(entry.attr().mtime()),
-                    FromWireTime(entry.attr().ctime()), unsent_read.at};
+                    FromWireTime(entry.attr().ctime()), absl::InfinitePast()};
   if (dirty()) times.mtime = times.ctime = local_mtime;
-  const bool counts = unsent_read.is_due || (has_record() && RelatimeIsDue(times));
-  if (counts) times.atime = std::max(times.atime, unsent_read.at);
+  if (unsent_read.is_due) times.atime = std::max(times.atime, unsent_read.at);
   return times;
 }
 
 uint64_t Inode::Blocks() const {
-  const bool small = reads_inline() && size() <= kInlineLimitBytes;
-  const uint64_t limit = small ? size() : AllocatedLimit(size());
+  if (reads_inline() && size() <= kInlineLimitBytes) {
+    return (size() + kBlockBytes - 1) / kBlockBytes;
+  }
+  const uint64_t limit = AllocatedLimit(size());
   int64_t bytes = allocated_delta;
   if (!entry.is_inline()) bytes += static_cast<int64_t>(entry.attr().blocks() * kBlockBytes);
-  if (reads_inline()) bytes += static_cast<int64_t>(std::min(size(), kInlineLimitBytes));
+  if (reads_inline()) bytes += static_cast<int64_t>(entry.inline_data().size());
   for (const auto& [index, chunk] : chunks) {
     if (bytes >= static_cast<int64_t>(limit)) break;
     bytes += static_cast<int64_t>(chunk.bytes.bytes());
@@ -132,9 +137,10 @@ uint64_t Inode::Blocks() const {
   return (taken + kBlockBytes - 1) / kBlockBytes;
 }
 
-int64_t Inode::TakeAllocatedDelta(uint64_t of_size) {
+int64_t Inode::TakeAllocatedDelta(uint64_t up_to) {
+  if (up_to >= size()) return std::exchange(allocated_delta, 0);
   const uint64_t known = entry.is_inline() ? 0 : entry.attr().blocks() * kBlockBytes;
-  const uint64_t limit = AllocatedLimit(std::max(of_size, entry.attr().size()));
+  const uint64_t limit = AllocatedLimit(std::max(up_to, entry.attr().size()));
   const int64_t room = limit > known ? static_cast<int64_t>(limit - known) : 0;
   const int64_t taken = std::min(allocated_delta, room);
   allocated_delta -= taken;

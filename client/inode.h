@@ -78,11 +78,12 @@ class Inode {
     return entry.is_inline() && !materialised;
   }
   bool has_record() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return entry.attr().ino() != 0; }
-  // Of the record, with what was written and read here on top. `now` is not set.
+  // Of the record, with what was written here on top, and reads that are known to change the atime.
   AccessTimes Times() const ABSL_SHARED_LOCKS_REQUIRED(mu);
-  // `allocated_delta`, as far as a file of `size` bytes can have got longer: what later writes
-  // stored stays for the publish of their size. Whoever fails to publish it puts it back.
-  int64_t TakeAllocatedDelta(uint64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // `allocated_delta` for a publish of `up_to` bytes: as much as can lie in them, for the
+  // metaserver would cut the rest off. What later writes stored stays for the publish of their
+  // size. Whoever fails to publish it puts it back.
+  int64_t TakeAllocatedDelta(uint64_t up_to) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   // The inline content with what was written here on top. Only while reads_inline().
   std::string InlineContent() const ABSL_SHARED_LOCKS_REQUIRED(mu);
   void SetError(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);

@@ -77,9 +77,11 @@ TEST_CASE("what later writes stored waits for the publish of their size", "[clie
   absl::MutexLock lock(&inode.mu);
   inode.entry.mutable_attr()->set_size(4096);
   inode.entry.mutable_attr()->set_blocks(8);
+  inode.local_size = 200'000;
   inode.allocated_delta = 100'000;
   REQUIRE(inode.TakeAllocatedDelta(50'000) == 53'248 - 4096);
   REQUIRE(inode.allocated_delta == 100'000 - (53'248 - 4096));
+  REQUIRE(inode.TakeAllocatedDelta(200'000) == 100'000 - (53'248 - 4096));
   inode.allocated_delta = -100;
   REQUIRE(inode.TakeAllocatedDelta(0) == -100);
   REQUIRE(inode.allocated_delta == 0);

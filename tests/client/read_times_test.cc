@@ -33,6 +33,7 @@ struct Fixture {
   }
   void SetTimes(int64_t atime, int64_t mtime) {
     meta.Change(5, [&](wire::Entry& e) {
+      e.mutable_attr()->clear_atime();
       e.mutable_attr()->mutable_atime()->set_seconds(atime);
       e.mutable_attr()->mutable_mtime()->set_seconds(mtime);
       e.mutable_attr()->mutable_ctime()->set_seconds(mtime);
