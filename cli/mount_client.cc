@@ -115,6 +115,8 @@ absl::StatusOr<Plan> MakePlan(const MountCommand& command) {
   options.memory_bytes = s.memory_bytes;
   options.max_connections = s.max_connections;
   options.read_ahead_kib = s.read_ahead_kib;
+  options.atime = s.atime;
+  options.directory_atime = s.directory_atime;
   options.kernel_options = s.kernel_options;
   plan.log_file = s.log_file;
   if (plan.log_file.empty() && !command.foreground) {

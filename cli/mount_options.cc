@@ -31,11 +31,9 @@ bool IsKernelOption(absl::string_view name) {
 // Those that mount(8), systemd and fstab's readers act on; they mean nothing to a file system.
 bool IsForOthers(absl::string_view name) {
   static const absl::flat_hash_set<absl::string_view> kNames = {
-      "defaults", "auto", "noauto", "nofail", "_netdev", "user", "nouser", "users", "nousers",
-      "owner", "group", "nogroup", "comment", "silent", "loud",
-      // Finer rules for access times, which Penstock does not keep on reads anyway.
-      "relatime", "norelatime", "strictatime", "nostrictatime", "diratime", "nodiratime",
-      "lazytime", "nolazytime"};
+      "defaults", "auto",   "noauto",  "nofail",   "_netdev",   "user",
+      "nouser",   "users",  "nousers", "owner",    "group",     "nogroup",
+      "comment",  "silent", "loud",    "lazytime", "nolazytime"};
   return kNames.contains(name) || absl::StartsWith(name, "x-") || absl::StartsWith(name, "X-");
 }
 
@@ -129,6 +127,24 @@ bool ApplySwitch(absl::string_view name, MountSettings& settings) {
   return true;
 }
 
+// Rules of access times: the client follows them. libfuse tells the kernel of `noatime` only.
+bool ApplyAtime(absl::string_view name, MountSettings& settings) {
+  using client::AtimeRule;
+  if (name == "noatime") {
+    settings.atime = AtimeRule::kNever;
+  } else if (name == "strictatime") {
+    settings.atime = AtimeRule::kAlways;
+  } else if (name == "atime" || name == "relatime" || name == "norelatime" ||
+             name == "nostrictatime") {
+    settings.atime = AtimeRule::kRelatime;  // Linux has no other when nothing is said
+  } else if (name == "diratime" || name == "nodiratime") {
+    settings.directory_atime = name == "diratime";
+  } else {
+    return false;
+  }
+  return true;
+}
+
 absl::Status ApplyOne(absl::string_view text, MountSettings& settings) {
   Option option;
   const size_t equals = text.find('=');
@@ -138,10 +154,12 @@ absl::Status ApplyOne(absl::string_view text, MountSettings& settings) {
   if (std::optional<absl::Status> applied = ApplyValue(option, settings)) return *applied;
   if (!option.value.has_value()) {
     if (ApplySwitch(option.name, settings)) return absl::OkStatus();
+    const bool atime = ApplyAtime(option.name, settings);
     if (IsKernelOption(option.name)) {
       settings.kernel_options.emplace_back(option.name);
       return absl::OkStatus();
     }
+    if (atime) return absl::OkStatus();
   }
   return UsageError(absl::StrCat("unknown mount option '", text,
                                  "'; `penstock mount --help` lists those there are"));
@@ -176,7 +194,9 @@ std::string MountOptionsHelp() {
   log_level=info       debug, info, warning or error
   pid_file=FILE        written while mounted
   allow_other          everybody may use the mount (root's default; no_allow_other turns it off)
-  ro rw noatime nodev nosuid noexec dev suid exec sync ...   as every file system takes them
+  noatime              reads change no access times: saves a call for the first read of each file
+  relatime strictatime nodiratime   which reads do (relatime is the default)
+  ro rw nodev nosuid noexec dev suid exec sync ...   as every file system takes them
   _netdev nofail auto noauto user x-* ...   for fstab, accepted)";
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "client/client_options.h"
 #include "common/units.h"
 
 namespace penstock::cli {
@@ -24,8 +25,10 @@ struct MountSettings {
   bool read_only = false;
   bool allow_other = false;  // root's default is true
   bool default_permissions = true;
-  std::vector<std::string> kernel_options;  // noatime, nodev, ... in the order given
-  std::string log_file;                     // of the client; empty: chosen
+  client::AtimeRule atime = client::AtimeRule::kRelatime;  // noatime, relatime, strictatime
+  bool directory_atime = true;                             // nodiratime
+  std::vector<std::string> kernel_options;                 // noatime, nodev, ... in the order given
+  std::string log_file;                                    // of the client; empty: chosen
   std::string log_level = "info";
   std::string pid_file;  // additional, for scripts
 };

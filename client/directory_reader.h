@@ -40,6 +40,8 @@ class DirectoryReader {
       : meta_(meta), inodes_(inodes), cache_(cache), ino_(ino) {}
 
   InodeNumber ino() const { return ino_; }
+  void SetNoAtime() { no_atime_ = true; }  // O_NOATIME; before the first read
+  bool no_atime() const { return no_atime_; }
   // The entries after `cookie` (0: from "." on), as many as are at hand; none at the end.
   absl::StatusOr<std::vector<ListedEntry>> After(uint64_t cookie, bool with_entries,
                                                  const OpContext& op);
@@ -73,6 +75,7 @@ class DirectoryReader {
   const InodeTable* const inodes_;
   EntryCache* const cache_;
   const InodeNumber ino_;
+  bool no_atime_ = false;
   // Held over calls: one listing a handle at a time, as the kernel asks for it anyway.
   absl::Mutex mu_;
   Page page_ ABSL_GUARDED_BY(mu_);

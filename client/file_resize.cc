@@ -131,20 +131,30 @@ absl::Status FileWriter::CutChunks(Inode& inode, const wire::SetattrResponse& re
                         NextStamp(inode)});
       }
     }
-    ASSIGN_OR_RETURN(std::vector<ChunkVersion> versions, chunks_->Change(layout, cuts, op));
+    ASSIGN_OR_RETURN(std::vector<ChunkChanged> changed, chunks_->Change(layout, cuts, op));
     absl::MutexLock lock(&inode.mu);
     for (size_t i = 0; i < cuts.size(); ++i) {
+      inode.allocated_delta += changed[i].length_delta;
       inode.unsynced.erase(cuts[i].index);
-      if (cuts[i].change == wire::CHANGE_TRUNCATE) inode.unsynced[cuts[i].index] = versions[i];
+      if (cuts[i].change == wire::CHANGE_TRUNCATE) {
+        inode.unsynced[cuts[i].index] = changed[i].version;
+      }
     }
   }
   wire::TruncateDoneRequest done;
   done.set_ino(inode.ino.value());
   done.set_truncate_intent(response.truncate_intent());
-  ASSIGN_OR_RETURN(wire::TruncateDoneResponse answer,
-                   Change<wire::TruncateDoneResponse>(inode, wire::METHOD_TRUNCATE_DONE, done, op));
+  {
+    absl::MutexLock lock(&inode.mu);
+    done.set_allocated_delta(inode.TakeAllocatedDelta(size));
+  }
+  auto answer = Change<wire::TruncateDoneResponse>(inode, wire::METHOD_TRUNCATE_DONE, done, op);
   absl::MutexLock lock(&inode.mu);
-  inode.AbsorbOwn(answer.entry());
+  if (!answer.ok()) {
+    inode.allocated_delta += done.allocated_delta();
+    return answer.status();
+  }
+  inode.AbsorbOwn(answer->entry());
   return absl::OkStatus();
 }
 
@@ -200,9 +210,12 @@ absl::Status FileWriter::ZeroChunks(Inode& inode, uint64_t offset, uint64_t end,
                         rest ? 0 : piece.length, NextStamp(inode)});
       }
     }
-    ASSIGN_OR_RETURN(std::vector<ChunkVersion> versions, chunks_->Change(layout, cuts, op));
+    ASSIGN_OR_RETURN(std::vector<ChunkChanged> changed, chunks_->Change(layout, cuts, op));
     absl::MutexLock lock(&inode.mu);
-    for (size_t i = 0; i < cuts.size(); ++i) inode.unsynced[cuts[i].index] = versions[i];
+    for (size_t i = 0; i < cuts.size(); ++i) {
+      inode.allocated_delta += changed[i].length_delta;
+      inode.unsynced[cuts[i].index] = changed[i].version;
+    }
     at = stop;
   }
   return absl::OkStatus();

@@ -21,6 +21,11 @@ FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWr
       ack_work_({.name = "event-acks", .threads = kEventThreads, .queue_limit = kEventQueue}),
       options_(std::move(options)),
       reader_(meta, chunks),
+      read_times_(
+          {.get = [this](InodeNumber ino, const OpContext& op) { return FetchEntry(ino, op); },
+           .set = [this](const wire::SetattrRequest& read,
+                         const OpContext& op) { return SetReadTime(read, op); }},
+          options_.atime),
       inodes_(options_.cached_inodes),
       lookups_(options_.fresh_lookup, clock),
       clock_(clock) {}
@@ -67,6 +72,17 @@ wire::Entry FileSystem::Merge(const wire::Entry& record) const {
   return merged;
 }
 
+absl::StatusOr<wire::Entry> FileSystem::SetReadTime(const wire::SetattrRequest& read,
+                                                    const OpContext& op) {
+  wire::SetattrRequest request = read;
+  CacheChange change(cache_, {}, {InodeNumber(read.ino())});
+  change.Declare(request);
+  ASSIGN_OR_RETURN(wire::SetattrResponse response,
+                   meta_->Mutate<wire::SetattrResponse>(wire::METHOD_SETATTR, request, op));
+  change.IsNow(response.entry());
+  return std::move(*response.mutable_entry());
+}
+
 std::unique_ptr<FileHandle> FileSystem::MakeHandle(std::shared_ptr<Inode> inode,
                                                    const wire::Entry& entry, bool write) {
   auto handle = std::make_unique<FileHandle>();
@@ -105,6 +121,16 @@ bool FileSystem::HasUnsynced(InodeNumber ino) const {
 
 std::unique_ptr<DirectoryReader> FileSystem::OpenDirectory(InodeNumber ino) {
   return std::make_unique<DirectoryReader>(meta_, &inodes_, cache_, ino);
+}
+
+void FileSystem::NoteDirectoryRead(const DirectoryReader& reader, const OpContext& op) {
+  if (!options_.directory_atime || reader.no_atime()) return;
+  std::shared_ptr<Inode> directory = inodes_.GetOrMake(reader.ino());
+  if (auto fresh = lookups_.Take(op.thread, reader.ino())) {
+    absl::MutexLock lock(&directory->mu);
+    directory->AbsorbInPassing(*fresh);
+  }
+  read_times_.NoteRead(directory);
 }
 
 }  // namespace penstock::client

@@ -25,6 +25,7 @@
 #include "client/inode_table.h"
 #include "client/kernel_cache.h"
 #include "client/page_drops.h"
+#include "client/read_times.h"
 #include "client/session.h"
 #include "client/writer_threads.h"
 #include "common/clock.h"
@@ -37,6 +38,7 @@ struct FileHandle {
   bool write = false;
   bool append = false;      // each write goes to the end that the file has then
   bool keep_cache = false;  // the kernel's pages are still right
+  bool no_atime = false;    // O_NOATIME
   uint64_t seen_error = 0;  // errors up to this number were reported here
   mutable WriterThreads writers;
 };
@@ -121,7 +123,9 @@ class FileSystem {
 
   // Directories.
   std::unique_ptr<DirectoryReader> OpenDirectory(InodeNumber ino);
+  void NoteDirectoryRead(const DirectoryReader& reader, const OpContext& op);
   absl::Status SyncMetadata(const OpContext& op);
+  ReadTimes& read_times() { return read_times_; }
 
   // Events of the session (file_system_events.cc).
   void OnSessionLost(SessionId lost);
@@ -170,6 +174,7 @@ class FileSystem {
   void DropFromKernel(const EntryCache::Dropped& dropped);
   void DropPages(InodeNumber ino, PageDrops::Done done);
   void MarkChanged(const wire::ChangedInode& changed);
+  absl::StatusOr<wire::Entry> SetReadTime(const wire::SetattrRequest& read, const OpContext& op);
   // Makes a handle of a pinned inode whose newest record is `entry`; the pin is the handle's.
   std::unique_ptr<FileHandle> MakeHandle(std::shared_ptr<Inode> inode, const wire::Entry& entry,
                                          bool write);
@@ -194,6 +199,7 @@ class FileSystem {
   EntryCache::Dropped releasing_;  // of the heartbeat's thread: given up with the report under way
   const ClientOptions options_;
   FileReader reader_;
+  ReadTimes read_times_;
   InodeTable inodes_;
   FreshLookups lookups_;
   Clock* const clock_;

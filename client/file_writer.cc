@@ -228,6 +228,7 @@ absl::Status FileWriter::SendChunk(const InodePtr& inode, uint32_t index, const 
     if (!TakeForSending(*inode, index, &layout, &puts)) return absl::OkStatus();
     absl::Status status;
     ChunkVersion version;
+    int64_t length_delta = 0;
     uint32_t failed_at = 0;
     for (const ChunkPut& put : puts) {
       auto written = chunks_->Write(layout, put, op);
@@ -236,7 +237,8 @@ absl::Status FileWriter::SendChunk(const InodePtr& inode, uint32_t index, const 
         failed_at = put.offset;
         break;
       }
-      version = *written;
+      version = written->version;
+      length_delta += written->length_delta;
     }
     uint64_t done_bytes = 0;
     bool again = false;
@@ -257,6 +259,7 @@ absl::Status FileWriter::SendChunk(const InodePtr& inode, uint32_t index, const 
         done_bytes = chunk.sending.bytes();
         chunk.sending.Clear();
       }
+      if (same_content) inode->allocated_delta += length_delta;
       if (status.ok() && same_content) inode->unsynced[index] = version;
       if (!status.ok() && ErrnoOf(status) != EINTR && same_content) {
         inode->failed_from =
@@ -301,6 +304,7 @@ void FileWriter::LoseSession(SessionId lost) {
     inode->local_size = 0;
     inode->cached_version = 0;
     inode->channel = 0;
+    inode->allocated_delta = 0;
   }
 }
 

@@ -61,7 +61,7 @@ absl::Status Mutation::GiveContent(Inode& inode) {
   inode.layout.layout.storage_class = context_.dataset->storage_class;
   inode.is_inline = true;
   inode.data.clear();
-  inode.size = 0;
+  inode.size = inode.allocated = 0;
   return absl::OkStatus();
 }
 

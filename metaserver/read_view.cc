@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "common/status.h"
+#include "metaserver/allocated.h"
 #include "metaserver/mutation.h"
 #include "metaserver/session/session_table.h"
 #include "metaserver/store/keys.h"
@@ -130,7 +131,7 @@ void ReadView::FillEntry(const Inode& inode, wire::Entry& entry) const {
   attr.set_gid(inode.gid);
   attr.set_rdev(inode.rdev);
   attr.set_size(inode.size);
-  if (inode.is_regular()) attr.set_blocks(inode.size / 512 + (inode.size % 512 != 0 ? 1 : 0));
+  attr.set_blocks(BlocksOf(inode));
   FillTime(inode.atime, *attr.mutable_atime());
   FillTime(inode.mtime, *attr.mutable_mtime());
   FillTime(inode.ctime, *attr.mutable_ctime());

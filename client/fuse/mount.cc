@@ -101,6 +101,8 @@ ClientOptions ToClientOptions(const MountOptions& mount) {
   options.max_connections = mount.max_connections;
   options.sync_on_close = mount.sync_on_close;
   options.read_only = mount.read_only;
+  options.atime = mount.read_only ? AtimeRule::kNever : mount.atime;
+  options.directory_atime = mount.directory_atime;
   return options;
 }
 
@@ -191,6 +193,7 @@ absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
     session_.Start();
     map_watcher_.Start();
     writer_.Start();
+    fs_.read_times().Start();
     interrupts.Start();
     std::thread signals([&] {
       pthread_setname_np(pthread_self(), "signals");
@@ -209,6 +212,7 @@ absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
     signals.join();
     ready.join();
     FlushAll();
+    fs_.read_times().Stop();
     writer_.Stop();
     map_watcher_.Stop();
   }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "client/client_options.h"
 #include "common/units.h"
 
 namespace penstock::client {
@@ -24,6 +25,8 @@ struct MountOptions {
   bool default_permissions = true;
   bool sync_on_close = false;
   bool read_only = false;
+  AtimeRule atime = AtimeRule::kRelatime;
+  bool directory_atime = true;
   uint64_t memory_bytes = kGiB;  // a quarter of it for written bytes on their way
   int max_connections = 8;       // to each server
   int read_ahead_kib = 8192;     // of the mount's device, as root; 8 requests of 1 MiB in flight

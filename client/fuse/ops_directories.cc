@@ -1,4 +1,6 @@
 // opendir, readdir, readdirplus, releasedir, fsyncdir.
+#include <fcntl.h>
+
 #include <memory>
 #include <vector>
 
@@ -16,6 +18,7 @@ DirectoryReader& ReaderOf(const fuse_file_info* fi) {
 void Opendir(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
   Request request(req);
   std::unique_ptr<DirectoryReader> reader = request.fs().OpenDirectory(request.Ino(ino));
+  if ((fi->flags & O_NOATIME) != 0) reader->SetNoAtime();
   DirectoryReader* raw = reader.release();
   fi->fh = reinterpret_cast<uint64_t>(raw);
   if (fuse_reply_open(request.Finish(), fi) == -ENOENT) delete raw;
@@ -34,6 +37,7 @@ void List(fuse_req_t req, size_t size, off_t offset, fuse_file_info* fi, bool pl
   Request request(req);
   auto entries = ReaderOf(fi).After(static_cast<uint64_t>(offset), plus, request.op());
   if (!entries.ok()) return request.Reply(entries.status());
+  request.fs().NoteDirectoryRead(ReaderOf(fi), request.op());
   std::vector<char> buffer(size);
   size_t used = 0;
   std::vector<InodeNumber> remembered;  // by the kernel, with this answer

@@ -26,6 +26,7 @@ OpenFlags FlagsOf(const fuse_file_info* fi) {
 // The kernel keeps the handle until release. When it will not (the caller was interrupted), release
 // it here.
 void FillOpen(FileHandle* handle, fuse_file_info* fi) {
+  handle->no_atime = (fi->flags & O_NOATIME) != 0;
   fi->fh = reinterpret_cast<uint64_t>(handle);
   fi->keep_cache = handle->keep_cache ? 1 : 0;
   // An append goes to the end that the file has then, which the kernel may not know: its bytes must

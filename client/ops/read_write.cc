@@ -9,7 +9,9 @@ namespace penstock::client {
 absl::StatusOr<size_t> FileSystem::Read(const FileHandle& handle, uint64_t offset,
                                         absl::Span<char> into, const OpContext& op) {
   RETURN_IF_ERROR(RefreshStale(*handle.inode, op));
-  return reader_.Read(handle.inode, offset, into, op);
+  auto n = reader_.Read(handle.inode, offset, into, op);
+  if (n.ok() && !handle.no_atime) read_times_.NoteRead(handle.inode);
+  return n;
 }
 
 absl::Status FileSystem::Write(const FileHandle& handle, uint64_t offset, std::string_view data,

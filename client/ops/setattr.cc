@@ -6,9 +6,9 @@
 
 namespace penstock::client {
 namespace {
-constexpr uint32_t kTimes =
-    wire::SETATTR_ATIME | wire::SETATTR_MTIME | wire::SETATTR_ATIME_NOW | wire::SETATTR_MTIME_NOW;
-}
+constexpr uint32_t kAtime = wire::SETATTR_ATIME | wire::SETATTR_ATIME_NOW;
+constexpr uint32_t kTimes = kAtime | wire::SETATTR_MTIME | wire::SETATTR_MTIME_NOW;
+}  // namespace
 
 absl::StatusOr<wire::Entry> FileSystem::Setattr(wire::SetattrRequest request, const OpContext& op) {
   const InodeNumber ino(request.ino());
@@ -29,6 +29,9 @@ absl::StatusOr<wire::Entry> FileSystem::Setattr(wire::SetattrRequest request, co
     return SetSize(inode, request, op);
   }
   std::shared_ptr<Inode> inode = inodes_.Find(ino);
+  if (inode != nullptr && (request.fields() & kAtime) != 0) {
+    RETURN_IF_ERROR(read_times_.Forget(*inode, op));
+  }
   if (inode != nullptr && (request.fields() & kTimes) != 0) {
     bool dirty = false;
     {

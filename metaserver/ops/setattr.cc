@@ -1,5 +1,6 @@
 #include <cerrno>
 
+#include "common/relatime.h"
 #include "common/status.h"
 #include "metaserver/ops/acl_records.h"
 #include "metaserver/ops/caller.h"
@@ -45,6 +46,25 @@ absl::Status SetTimes(Mutation& m, const wire::SetattrRequest& request, Inode& i
   return absl::OkStatus();
 }
 
+// A read of the file: atime goes on and nothing else does, ctime included. Many mounts may tell of
+// reads of one file at the same time: after the first, the rule finds nothing to do for the others.
+absl::Status SetReadTime(Mutation& m, const wire::SetattrRequest& request, Inode& inode) {
+  FileTime read = m.now();
+  if (request.has_atime()) {
+    ASSIGN_OR_RETURN(read, TimeOf(request.atime()));
+  }
+  // With ATIME_NOW (strictatime) every read counts.
+  const bool due = (request.fields() & wire::SETATTR_ATIME_NOW) != 0 ||
+                   RelatimeIsDue({ToAbslTime(inode.atime), ToAbslTime(inode.mtime),
+                                  ToAbslTime(inode.ctime), ToAbslTime(read)});
+  if (!due || read <= inode.atime) return absl::OkStatus();
+  inode.atime = read;
+  m.PutInode(inode);
+  // What others have cached shows an older atime until they ask again: relatime allows it.
+  m.ForgetTouched(inode.ino);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Setattr(Mutation& m, const wire::SetattrRequest& request,
@@ -52,6 +72,11 @@ absl::Status Setattr(Mutation& m, const wire::SetattrRequest& request,
   const InodeNumber ino(request.ino());
   m.locks().LockInodes({{ino, true}});
   ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
+  if (request.fields() & wire::SETATTR_ATIME_READ) {
+    RETURN_IF_ERROR(SetReadTime(m, request, inode));
+    m.view().FillEntry(inode, *response.mutable_entry());
+    return absl::OkStatus();
+  }
   RETURN_IF_ERROR(SetOwnerAndMode(m, request, inode));
   if (request.fields() & wire::SETATTR_SIZE) {
     if (inode.is_directory()) return PosixError(EISDIR, "a directory has no size to set");

@@ -55,6 +55,7 @@ struct Inode {
   bool is_inline = false;     // the whole content is in `data`
   std::string data;           // inline content or symlink target
   bool has_acl = false;       // an access or default list is among the attributes
+  uint64_t allocated = 0;     // bytes in chunks, about (metaserver/allocated.h)
   LayoutRecord layout;        // regular files
   TruncateIntent truncate;
 

@@ -49,6 +49,18 @@ TEST_CASE("the options of every file system go to the kernel", "[cli][mount]") {
   REQUIRE_FALSE(Apply("ro,rw").read_only);  // the last one wins
 }
 
+TEST_CASE("the rules of access times go to the client", "[cli][mount]") {
+  using client::AtimeRule;
+  REQUIRE(Apply("").atime == AtimeRule::kRelatime);
+  REQUIRE(Apply("noatime").atime == AtimeRule::kNever);
+  REQUIRE(Apply("strictatime").atime == AtimeRule::kAlways);
+  REQUIRE(Apply("noatime,strictatime,relatime").atime == AtimeRule::kRelatime);  // the last one
+  REQUIRE(Apply("").directory_atime);
+  REQUIRE_FALSE(Apply("nodiratime").directory_atime);
+  REQUIRE(Apply("nodiratime,strictatime").kernel_options ==
+          std::vector<std::string>{"dev", "suid"});  // libfuse does not know them
+}
+
 TEST_CASE("what only fstab's readers understand is accepted", "[cli][mount]") {
   const MountSettings s =
       Apply("defaults,_netdev,nofail,noauto,user,x-systemd.automount,x-mine=1,comment=hello");

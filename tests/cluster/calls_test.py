@@ -5,10 +5,11 @@ import subprocess
 import unittest
 
 import harness
+from cluster_under_test import wait_for
 from counting_proxy import CountingProxy
 from harness import read_file, write_file
 
-LOOKUP, GETATTR, CREATE = 32, 33, 35
+LOOKUP, GETATTR, SETATTR, CREATE = 32, 33, 34, 35
 
 
 class CallsTest(harness.ClusterTest):
@@ -17,11 +18,11 @@ class CallsTest(harness.ClusterTest):
         self.proxy = CountingProxy(self.cluster.base_port)
         self.addCleanup(self.proxy.close)
 
-    def mount(self, name):
+    def mount(self, name, options="noatime"):
         mountpoint = os.path.join(self.cluster.home, name)
         os.makedirs(mountpoint, exist_ok=True)
         self.cluster.penstock("mount", f"127.0.0.1:{self.proxy.port}", mountpoint, "-o",
-                              f"key={self.cluster.dir}/keys/cluster.key,log_file={mountpoint}.log")
+                              f"key={self.cluster.dir}/keys/cluster.key,{options},log_file={mountpoint}.log")
         self.cluster.extra_mounts.append(mountpoint)
         self.addCleanup(self.cluster.unmount, mountpoint)
         return os.path.join(mountpoint, os.path.relpath(self.root, self.base))
@@ -58,6 +59,19 @@ class CallsTest(harness.ClusterTest):
         calls = self.cost(lambda: read("f"))
         calls.pop(GETATTR, None)
         self.assertEqual(calls, {LOOKUP: 1})
+    def test_with_relatime_the_first_read_costs_one_more_and_later_ones_none(self):
+        for i in range(20):
+            write_file(self.path(f"f{i}"), b"x" * 1000)
+        root = self.mount("relatime", "relatime")
+        self.assertEqual(len(os.listdir(root)), 20)
+
+        def read_all():
+            for i in range(20):
+                read_file(os.path.join(root, f"f{i}"))
+        self.proxy.reset()
+        read_all()
+        wait_for(lambda: self.proxy.counted().get(SETATTR) == 20, 10, "the access times")
+        self.assertNotIn(SETATTR, self.cost(read_all))
 
     def test_an_empty_file_create_costs_one_metadata_call(self):
         root = self.mount("creator")
