@@ -63,6 +63,12 @@ class Rename : public Litmus {
   void Move(Node& node, int mover, const std::string& inner) {
     if (node.id() == mover) Prepare(node, inner);
     node.Barrier();
+    if (node.own().OneIn(2) &&
+        (!IsThere(node, "left/n" + inner) || IsThere(node, "right/n" + inner))) {
+      node.Fail("node %d made left/n%s, and then node %d's %s", mover, inner.c_str(), node.id(),
+                node.calls.LastCall().c_str());
+    }
+    node.Barrier();
     if (node.id() == mover) {
       node.Stagger();
       node.Must(node.calls.Rename("left/n", "right/n"));

@@ -53,7 +53,7 @@ void RunFree(const Run& run, Litmus* litmus, Node* node) {
     if (node->stopped()) return;
     node->BeginRound(round);
     litmus->Round(*node);
-    run.shared->rounds.fetch_add(1);
+    if (node->id() == 0) run.shared->rounds.fetch_add(1);
   }
 }
 
