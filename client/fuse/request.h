@@ -22,6 +22,8 @@ class Request {
   InodeNumber Ino(fuse_ino_t node) const { return mount_->ToInode(node); }
   // Adds the caller's supplementary groups, which costs a read of /proc.
   void AddGroups();
+  // For a close: ends its waits also when the caller was killed (the kernel then interrupts not).
+  void EndWithCaller();
   fuse_req_t raw() const { return req_; }
 
   // Exactly one of these ends the request.
@@ -41,6 +43,7 @@ class Request {
   net::Interrupt* interrupt_;  // op_.interrupt; the thread's
   bool finished_ = false;
   bool interrupted_ = false;  // written before Finish() returns, under libfuse's lock
+  bool ends_with_caller_ = false;
 };
 
 }  // namespace penstock::client
