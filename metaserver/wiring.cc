@@ -137,6 +137,7 @@ absl::Status Metaserver::Serve(net::ClusterKey key) {
 void Metaserver::Stop() {
   if (reclaimer_ != nullptr) reclaimer_->Stop();
   if (control_ != nullptr) control_->Stop();
+  if (meta_service_ != nullptr) meta_service_->StopWaiting();
   if (rpc_ != nullptr) rpc_->Stop();
   if (meta_service_ != nullptr) meta_service_->Stop();
   if (cluster_ != nullptr) cluster_->Stop();
