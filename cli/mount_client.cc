@@ -99,7 +99,7 @@ absl::StatusOr<Plan> MakePlan(const MountCommand& command) {
   plan.settings = command.settings;
   client::MountOptions& options = plan.options;
   options.mountpoint = AbsolutePath(command.mountpoint);
-  ClearDeadMount(options.mountpoint);
+  ClearDeadMount(WithoutSymlinks(options.mountpoint));
   RETURN_IF_ERROR(CheckMountpoint(options.mountpoint));
   // As the kernel will show it, so that `penstock umount` finds it.
   options.mountpoint = WithoutSymlinks(options.mountpoint);

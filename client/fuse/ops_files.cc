@@ -105,6 +105,7 @@ void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offs
 
 void Flush(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
   Request request(req);
+  request.EndWithCaller();
   request.Reply(request.fs().Flush(HandleOf(fi), request.op()));
 }
 

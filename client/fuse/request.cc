@@ -60,12 +60,17 @@ bool Request::AddGroups() {
   return op_.credentials.groups_size() > 0;
 }
 
+void Request::EndWithCaller() {
+  ends_with_caller_ = true;
+  mount_->interrupts->Closing(op_.thread, interrupt_);
+}
+
 fuse_req_t Request::Finish() {
   INVARIANT(!finished_);
   finished_ = true;
   // After this libfuse calls OnInterrupt no more for it, so the thread may use the interrupt again.
   fuse_req_interrupt_func(req_, nullptr, nullptr);
-  if (interrupted_) mount_->interrupts->Forget(interrupt_);
+  if (interrupted_ || ends_with_caller_) mount_->interrupts->Forget(interrupt_);
   return req_;
 }
 

@@ -24,6 +24,8 @@ class Request {
   bool AddGroups();
   // Whether set-group-id of a new inode depends on the caller's groups.
   bool NeedsGroups(mode_t mode) const;
+  // For a close: ends its waits also when the caller was killed (the kernel then interrupts not).
+  void EndWithCaller();
   fuse_req_t raw() const { return req_; }
 
   // Exactly one of these ends the request.
@@ -45,6 +47,7 @@ class Request {
   net::Interrupt* interrupt_;  // op_.interrupt; the thread's
   bool finished_ = false;
   bool interrupted_ = false;  // written before Finish() returns, under libfuse's lock
+  bool ends_with_caller_ = false;
 };
 
 }  // namespace penstock::client
