@@ -40,6 +40,9 @@ std::vector<wire::ClientInfo> AdminService::Clients() const {
     client.set_connected_s(Milliseconds(session.connected) / 1000);
     client.set_open_files(session.open_files);
     client.set_open_files_write(session.open_files_write);
+    const LockCounts locks = sources_.locks->CountsOf(session.record.id);
+    client.set_locks(locks.locks);
+    client.set_locks_waiting(locks.waiting);
     Copy(session.transports, client.mutable_transports());
   }
   return clients;

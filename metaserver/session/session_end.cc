@@ -75,7 +75,12 @@ bool SessionTable::IsDue(const Session& session) const {
   return Silence(session) >= (session.in_the_way ? options_.timeout : options_.expiry);
 }
 
-absl::Status SessionTable::CloseSession(SessionId id) { return End({id}, Why::kClosed); }
+absl::Status SessionTable::CloseSession(SessionId id) {
+  RETURN_IF_ERROR(End({id}, Why::kClosed));
+  // Its client is done: what it held need not wait for the fence.
+  if (hooks_.gone) hooks_.gone(id);
+  return absl::OkStatus();
+}
 
 void SessionTable::EndIfStale(SessionId id) {
   absl::MutexLock lock(&mu_);
@@ -84,6 +89,9 @@ void SessionTable::EndIfStale(SessionId id) {
 }
 
 absl::Status SessionTable::Reap(SessionFence& fence) {
+  if (hooks_.in_the_way) {
+    for (SessionId id : hooks_.in_the_way()) EndIfStale(id);
+  }
   RETURN_IF_ERROR(End(ChooseDue(), Why::kSilent));
   for (SessionId id : TakeUnfenced()) {
     fence.Fence(id, [fenced = fenced_, id] {
@@ -135,6 +143,7 @@ void SessionTable::ForgetFenced() {
       fenced_->sessions.push_back(id);
       continue;
     }
+    if (hooks_.gone) hooks_.gone(id);
     absl::MutexLock lock(&mu_);
     auto it = sessions_.find(id.value());
     if (it == sessions_.end()) continue;
