@@ -1,8 +1,10 @@
 #include "metaserver/mutation.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "common/status.h"
+#include "metaserver/lease/shared_writes.h"
 #include "metaserver/session/session_table.h"
 #include "metaserver/store/keys.h"
 
@@ -20,6 +22,11 @@ uint64_t ChunksOf(const Inode& inode) {
 }
 
 }  // namespace
+
+InodeNumber CoverOf(const Inode& inode) {
+  if (inode.is_directory() || inode.parent_local == 0) return inode.ino;
+  return inode.parent();
+}
 
 Mutation::Mutation(Context context)
     : context_(std::move(context)),
@@ -68,19 +75,24 @@ void Mutation::BuryContent(const Inode& inode) {
 
 void Mutation::PutInode(Inode& inode) {
   ++inode.change;
+  touched_.push_back(
+      {inode.ino, CoverOf(inode), inode.data_version, inode.layout.layout.content.value()});
   Put(Family::kInode, InodeKey(inode.ino), EncodeInode(inode));
 }
 
 void Mutation::PutDentry(InodeNumber parent, std::string_view name, const Inode& inode) {
+  touched_names_.push_back({parent, std::string(name)});
   Put(Family::kDentry, DentryKey(parent, name),
       EncodeDentry({inode.ino.local(), inode.mode & S_IFMT}));
 }
 
 void Mutation::DeleteDentry(InodeNumber parent, std::string_view name) {
+  touched_names_.push_back({parent, std::string(name)});
   Delete(Family::kDentry, DentryKey(parent, name));
 }
 
 void Mutation::ChangeDirectory(InodeNumber directory, int64_t entries, int32_t links) {
+  touched_.push_back({directory, directory, 0, 0});
   DirectoryChange change;
   change.entries = entries;
   change.links = links;
@@ -99,7 +111,7 @@ void Mutation::DropLink(Inode& inode, SessionId holder) {
     Put(Family::kOrphan, OrphanKey(now_, inode.ino), EncodeOrphan(orphan));
     if (holder.valid()) {
       OnApplied([sessions = context_.read.sessions, holder, ino = inode.ino] {
-        sessions->NoteOpen(holder, ino, /*write=*/false);
+        sessions->NoteOpen(holder, ino, {});
       });
     }
   }
@@ -116,6 +128,50 @@ void Mutation::Put(Family family, const std::string& key, const std::string& val
 
 void Mutation::Delete(Family family, const std::string& key) {
   batch_.Delete(context_.read.store->family(family), key);
+}
+
+void Mutation::RequireShared(InodeNumber ino) {
+  for (const OpenElsewhere& other : context_.read.sessions->Others(ino, session())) {
+    if (other.write && !other.shared) not_shared_.push_back({ino, other.session});
+  }
+}
+
+absl::Status Mutation::CheckTurn(InodeNumber ino) const {
+  if (context_.shared_writes == nullptr || !session().valid()) return absl::OkStatus();
+  if (!context_.read.sessions->OtherWriters(ino, session())) return absl::OkStatus();
+  if (context_.shared_writes->Holds(session(), ino)) return absl::OkStatus();
+  return WithReason(absl::AbortedError("others write the file, too"), Reason::kFileShared);
+}
+
+void Mutation::NoteWriter(const Inode& inode) {
+  touched_.push_back(
+      {inode.ino, CoverOf(inode), inode.data_version, inode.layout.layout.content.value()});
+}
+
+void Mutation::ForgetTouched(InodeNumber ino) {
+  std::erase_if(touched_, [&](const TouchedInode& touched) { return touched.ino == ino; });
+}
+
+absl::StatusOr<Touched> Mutation::WhatIsTouched() const {
+  Touched all;
+  all.names = touched_names_;
+  for (const TouchedInode& touched : touched_) {
+    auto same = [&](const Touched::Record& record) { return record.ino == touched.ino; };
+    if (std::any_of(all.records.begin(), all.records.end(), same)) continue;
+    Touched::Record& record = all.records.emplace_back();
+    record.ino = touched.ino;
+    record.cover_after = touched.cover;
+    auto before = view_.GetInode(touched.ino);
+    if (!before.ok()) {
+      if (ErrnoOf(before.status()) == ESTALE) continue;  // new
+      return before.status();
+    }
+    record.cover_before = CoverOf(*before);
+    record.data = before->is_regular() &&
+                  (before->data_version != touched.data_version ||
+                   before->layout.layout.content.value() != touched.content);
+  }
+  return all;
 }
 
 void Mutation::Finish() {

@@ -10,12 +10,18 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "metaserver/lease/lease_table.h"
 #include "metaserver/lock_table.h"
 #include "metaserver/read_view.h"
 #include "metaserver/store/id_blocks.h"
 #include "metaserver/store/records.h"
 
 namespace penstock::metaserver {
+
+class SharedWrites;
+
+// Whose lease covers an inode's record (metaserver/lease/README.md).
+InodeNumber CoverOf(const Inode& inode);
 
 class Mutation {
  public:
@@ -28,6 +34,8 @@ class Mutation {
     uint32_t max_links = 0;
     absl::Time now;
     wire::Credentials credentials;
+    const SharedWrites* shared_writes = nullptr;  // nullptr: nobody shares (tests)
+    uint64_t hold_version = 0;
   };
   explicit Mutation(Context context);
 
@@ -59,11 +67,29 @@ class Mutation {
   void Put(Family family, const std::string& key, const std::string& value);
   void Delete(Family family, const std::string& key);
   void RequireSync() { sync_ = true; }
+  // Everybody else who writes the file must keep nothing back before this is applied. Whether that
+  // is so already; if not, the caller goes on as if it were, and is run again later.
+  void RequireShared(InodeNumber ino);
+  // For a change of the file's size or content: ABORTED kFileShared while others write it, too, and
+  // this session does not have the turn (SharedWrites).
+  absl::Status CheckTurn(InodeNumber ino) const;
+  // The session will write the file from now on: nobody else may have its record cached.
+  void NoteWriter(const Inode& inode);
+  // The inode's caches need not know: see SETATTR_ATIME_READ.
+  void ForgetTouched(InodeNumber ino);
   // Runs after Apply, before the locks are given back.
   void OnApplied(std::function<void()> step) { on_applied_.push_back(std::move(step)); }
 
   // For Namespace.
   void Finish();  // adds the counters
+  // What others may have cached, with the state before this change.
+  absl::StatusOr<Touched> WhatIsTouched() const;
+  // Other sessions that must first be told that the file is shared.
+  struct NotShared {
+    InodeNumber ino;
+    SessionId writer;
+  };
+  const std::vector<NotShared>& not_shared() const { return not_shared_; }
   bool empty() const { return batch_.Count() == 0; }
   bool sync() const { return sync_; }
   void RunOnApplied();
@@ -78,6 +104,15 @@ class Mutation {
   int64_t bytes_ = 0;
   bool sync_ = false;
   std::vector<std::function<void()>> on_applied_;
+  struct TouchedInode {
+    InodeNumber ino;
+    InodeNumber cover;  // after the change
+    uint64_t data_version = 0;
+    uint64_t content = 0;
+  };
+  std::vector<TouchedInode> touched_;
+  std::vector<Touched::Name> touched_names_;
+  std::vector<NotShared> not_shared_;
 };
 
 }  // namespace penstock::metaserver

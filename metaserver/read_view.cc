@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "common/status.h"
+#include "metaserver/mutation.h"
 #include "metaserver/session/session_table.h"
 #include "metaserver/store/keys.h"
 #include "metaserver/store/rocks_status.h"
@@ -137,13 +138,16 @@ void ReadView::FillEntry(const Inode& inode, wire::Entry& entry) const {
   attr.set_data_version(inode.data_version);
   attr.set_change(inode.change);
   entry.set_log_index(context_.log_index);
+  entry.set_leased_by(CoverOf(inode).value());  // Namespace takes it back where it is not granted
   if (inode.is_symlink()) entry.set_symlink_target(inode.data);
   if (!inode.is_regular()) return;
   FillLayout(inode.layout, *entry.mutable_layout());
   entry.set_is_inline(inode.is_inline);
   if (inode.is_inline) entry.set_inline_data(inode.data);
   entry.set_truncating(inode.truncate.id != 0);
-  entry.set_other_writers(context_.sessions->OtherWriters(inode.ino, context_.session));
+  const SessionTable::Use use = context_.sessions->UseOf(inode.ino, context_.session);
+  entry.set_other_writers(use.other_writers);
+  entry.set_shared(use.shared());
 }
 
 absl::Status CheckName(std::string_view name) {

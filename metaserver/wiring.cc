@@ -95,7 +95,8 @@ absl::Status Metaserver::OpenState() {
   names.sessions.timeout = options_.session_timeout;
   names.sessions.expiry = options_.session_expiry;
   ASSIGN_OR_RETURN(names_, Namespace::Open(names, store_.get(), log_.get(), clock_));
-  file_locks_ = std::make_unique<FileLocks>(FileLocksOptions(), /*answers=*/nullptr);
+  lock_events_ = std::make_unique<LockEvents>(&names_->events());
+  file_locks_ = std::make_unique<FileLocks>(FileLocksOptions(), lock_events_.get());
   lock_service_ = std::make_unique<LockService>(file_locks_.get(), &names_->sessions());
   lock_service_->Attach();
   return absl::OkStatus();
@@ -142,6 +143,7 @@ absl::Status Metaserver::Serve(net::ClusterKey key) {
 void Metaserver::Stop() {
   if (reclaimer_ != nullptr) reclaimer_->Stop();
   if (control_ != nullptr) control_->Stop();
+  if (meta_service_ != nullptr) meta_service_->StopWaiting();
   if (rpc_ != nullptr) rpc_->Stop();
   if (meta_service_ != nullptr) meta_service_->Stop();
   if (cluster_ != nullptr) cluster_->Stop();

@@ -14,6 +14,7 @@
 #include "metaserver/cluster/cluster_state.h"
 #include "metaserver/directory_lock.h"
 #include "metaserver/locks/file_locks.h"
+#include "metaserver/locks/lock_events.h"
 #include "metaserver/log/replicated_log.h"
 #include "metaserver/metaserver_options.h"
 #include "metaserver/namespace.h"
@@ -57,6 +58,7 @@ class Metaserver {
   std::unique_ptr<ReplicatedLog> log_;
   std::unique_ptr<ClusterState> cluster_;
   std::unique_ptr<Namespace> names_;
+  std::unique_ptr<LockEvents> lock_events_;
   std::unique_ptr<FileLocks> file_locks_;
   std::unique_ptr<LockService> lock_service_;
   std::unique_ptr<Reclaimer> reclaimer_;

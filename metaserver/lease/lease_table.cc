@@ -103,6 +103,10 @@ std::vector<Recall> LeaseTable::Begin(LeaseChange& change, const Touched& touche
   return list;
 }
 
+bool LeaseTable::Tell(LeaseChange& change, SessionId session, InodeNumber ino) {
+  return change.told_.insert({session.value(), MarkOf(ino)}).second;
+}
+
 void LeaseTable::End(LeaseChange& change) {
   absl::MutexLock lock(&mu_);
   if (change.marks_.empty()) return;
@@ -115,11 +119,6 @@ void LeaseTable::End(LeaseChange& change) {
   }
   change.marks_.clear();
   change.told_.clear();
-}
-
-bool LeaseTable::AnyHolder() const {
-  absl::MutexLock lock(&mu_);
-  return !holders_.empty();
 }
 
 void LeaseTable::Enter(SessionId session, uint64_t generation) {

@@ -85,9 +85,9 @@ class LeaseTable {
   // (of the same), no second time.
   std::vector<Recall> Begin(LeaseChange& change, const Touched& touched, SessionId self,
                             absl::Span<const uint64_t> declared);
+  // The same for a session that holds no lease but has the file open. False: it was told.
+  bool Tell(LeaseChange& change, SessionId session, InodeNumber ino);
   void End(LeaseChange& change);  // safe to repeat
-  // To be called first when others than the caller itself may hold something.
-  bool AnyHolder() const;
 
   // --- sessions
   // A session that is new, or came back after a restart with this generation.

@@ -128,7 +128,6 @@ void FileLocks::EndGrace(Answers* answers) {
 }
 
 void FileLocks::Send(const Answers& answers) {
-  if (answers_ == nullptr) return;
   for (const Answered& answered : answers) answers_->Answer(answered.session, answered.answer);
 }
 

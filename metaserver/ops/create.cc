@@ -40,11 +40,11 @@ absl::Status Create(Mutation& m, const wire::CreateRequest& request,
   }
   if (request.exclusive()) return PosixError(EEXIST, "the name exists");
   const InodeNumber ino(parent.dataset(), dentry->local);
-  m.locks().LockInodes({{parent, false}, {ino, request.truncate()}});
+  m.locks().LockInodes({{parent, false}, {ino, true}});
   ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
   if (inode.is_directory()) return PosixError(EISDIR, "the name is a directory");
   RETURN_IF_ERROR(OpenInode(m, inode, {request.write(), request.truncate()}));
-  m.view().FillEntry(inode, *response.mutable_entry());
+  FillOpened(m, inode, request.write(), *response.mutable_entry());
   return absl::OkStatus();
 }
 

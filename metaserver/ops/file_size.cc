@@ -40,6 +40,8 @@ absl::Status CheckFileSize(const Inode& inode, uint64_t size) {
 absl::Status SetSize(Mutation& m, Inode& inode, uint64_t size, wire::SetattrResponse& response) {
   RETURN_IF_ERROR(CheckFileSize(inode, size));
   RETURN_IF_ERROR(CheckNotTruncating(m, inode, /*own_allowed=*/size == 0));
+  RETURN_IF_ERROR(m.CheckTurn(inode.ino));
+  m.RequireShared(inode.ino);
   if (size == inode.size) return absl::OkStatus();
   if (size == 0) return EmptyFile(m, inode);
   const uint64_t old_size = inode.size;

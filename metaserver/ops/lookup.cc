@@ -17,8 +17,10 @@ absl::Status Lookup(const ReadView& view, const wire::LookupRequest& request,
   if (name == "..") {
     found = parent.parent();
   } else if (name != ".") {
-    ASSIGN_OR_RETURN(const Dentry dentry, view.GetDentry(parent.ino, name));
-    found = InodeNumber(parent.ino.dataset(), dentry.local);
+    auto dentry = view.GetDentry(parent.ino, name);
+    if (request.absent_is_ok() && ErrnoOf(dentry.status()) == ENOENT) return absl::OkStatus();
+    RETURN_IF_ERROR(dentry.status());
+    found = InodeNumber(parent.ino.dataset(), dentry->local);
   }
   ASSIGN_OR_RETURN(const Inode inode, view.GetInode(found));
   view.FillEntry(inode, *response.mutable_entry());

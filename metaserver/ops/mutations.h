@@ -25,6 +25,8 @@ absl::Status Unlink(Mutation& m, const wire::UnlinkRequest& request,
 absl::Status Rmdir(Mutation& m, const wire::RmdirRequest& request, wire::RmdirResponse& response);
 absl::Status Rename(Mutation& m, const wire::RenameRequest& request,
                     wire::RenameResponse& response);
+absl::Status BeginSharedWrite(Mutation& m, const wire::BeginSharedWriteRequest& request,
+                              wire::EntryResponse& response);
 // Registers the writer; changes records only with O_TRUNC.
 absl::Status Open(Mutation& m, const wire::OpenRequest& request, wire::EntryResponse& response);
 absl::Status Setxattr(Mutation& m, const wire::SetxattrRequest& request,

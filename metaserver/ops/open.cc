@@ -6,10 +6,10 @@ namespace penstock::metaserver {
 
 absl::Status Open(Mutation& m, const wire::OpenRequest& request, wire::EntryResponse& response) {
   const InodeNumber ino(request.ino());
-  m.locks().LockInodes({{ino, request.truncate()}});
+  m.locks().LockInodes({{ino, true}});
   ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
   RETURN_IF_ERROR(OpenInode(m, inode, {request.write(), request.truncate()}));
-  m.view().FillEntry(inode, *response.mutable_entry());
+  FillOpened(m, inode, request.write(), *response.mutable_entry());
   return absl::OkStatus();
 }
 

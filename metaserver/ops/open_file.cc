@@ -39,15 +39,36 @@ absl::Status OpenInode(Mutation& m, Inode& inode, OpenHow how) {
   if (inode.is_regular() && (how.write || how.truncate)) {
     RETURN_IF_ERROR(CheckNotTruncating(m, inode, /*own_allowed=*/true));
     if (how.truncate) {
+      RETURN_IF_ERROR(m.CheckTurn(inode.ino));
       RETURN_IF_ERROR(EmptyFile(m, inode));
       // No SETATTR follows: the kernel leaves it to an open that truncates.
       if (m.context().credentials.uid() != 0) KillSetIds(inode);
       m.PutInode(inode);
     }
   }
-  m.OnApplied([sessions = m.context().read.sessions, session = m.session(), ino = inode.ino,
-               write = how.write] { sessions->NoteOpen(session, ino, write); });
+  SessionTable* const sessions = m.context().read.sessions;
+  bool shared = false;
+  if (inode.is_regular()) {
+    m.RequireShared(inode.ino);
+    for (const OpenElsewhere& other : sessions->Others(inode.ino, m.session())) {
+      shared = shared || how.write || other.write;
+    }
+    if (how.write) m.NoteWriter(inode);
+  }
+  m.OnApplied([sessions, session = m.session(), ino = inode.ino,
+               how = SessionTable::Opened{how.write, shared, m.context().hold_version}] {
+    sessions->NoteOpen(session, ino, how);
+  });
   return absl::OkStatus();
+}
+
+void FillOpened(const Mutation& m, const Inode& inode, bool write, wire::Entry& entry) {
+  m.view().FillEntry(inode, entry);
+  if (!inode.is_regular()) return;
+  for (const OpenElsewhere& other :
+       m.context().read.sessions->Others(inode.ino, m.session())) {
+    entry.set_shared(entry.shared() || write || other.write);
+  }
 }
 
 }  // namespace penstock::metaserver

@@ -10,10 +10,15 @@ struct OpenHow {
   bool truncate = false;
 };
 
-// `inode`'s lock is held, exclusively when it is truncated. Refuses directories opened for writing
+// `inode`'s lock is held exclusively, so that of two sessions that open it at once the second sees
+// the first. Refuses directories opened for writing
 // (EISDIR) and files that another session is truncating (ABORTED kTruncating), empties the file
-// when asked, and registers the session as its user once applied.
+// when asked, and registers the session as its user once applied. Other writers are told first that
+// the file is shared, and everybody that has its record cached when this one will write.
 absl::Status OpenInode(Mutation& m, Inode& inode, OpenHow how);
+
+// The reply's form of an inode that OpenInode is opening for this session.
+void FillOpened(const Mutation& m, const Inode& inode, bool write, wire::Entry& entry);
 
 // ABORTED kTruncating while another session's truncation is under way; with `own` false also while
 // one of this session is.

@@ -2,6 +2,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+
 #include "common/net/grpc_credentials.h"
 #include "metaserver/store/keys.h"
 #include "metaserver/store/list_count.h"
@@ -40,6 +42,9 @@ std::vector<wire::ClientInfo> AdminService::Clients() const {
     client.set_connected_s(Milliseconds(session.connected) / 1000);
     client.set_open_files(session.open_files);
     client.set_open_files_write(session.open_files_write);
+    client.set_leases(sources_.names->leases().leases(session.record.id));
+    client.set_events_unanswered(sources_.names->events().unanswered(session.record.id));
+    client.set_stale(session.since_heartbeat >= sources_.names->sessions().options().timeout);
     const LockCounts locks = sources_.locks->CountsOf(session.record.id);
     client.set_locks(locks.locks);
     client.set_locks_waiting(locks.waiting);
@@ -98,6 +103,21 @@ grpc::Status AdminService::ListClients(grpc::ServerContext*, const wire::ListCli
                                        wire::ListClientsResponse* response) {
   Copy(Clients(), response->mutable_clients());
   return grpc::Status::OK;
+}
+
+grpc::Status AdminService::EvictClient(grpc::ServerContext*,
+                                       const wire::EvictClientRequest* request,
+                                       wire::EvictClientResponse* response) {
+  const std::vector<wire::ClientInfo> clients = Clients();
+  auto client = std::find_if(clients.begin(), clients.end(), [&](const auto& info) {
+    return info.session_id() == request->session_id();
+  });
+  if (client == clients.end()) {
+    return net::ToGrpc(absl::NotFoundError(absl::StrCat(
+        "no client has the session ", request->session_id(), "; see `penstock client ls`")));
+  }
+  *response->mutable_client() = *client;
+  return net::ToGrpc(sources_.names->sessions().Evict(SessionId(request->session_id())));
 }
 
 grpc::Status AdminService::StatPath(grpc::ServerContext*, const wire::StatPathRequest* request,

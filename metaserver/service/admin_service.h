@@ -32,6 +32,8 @@ class AdminService final : public wire::Admin::Service {
                           wire::ListGroupsResponse* response) override;
   grpc::Status ListClients(grpc::ServerContext* context, const wire::ListClientsRequest* request,
                            wire::ListClientsResponse* response) override;
+  grpc::Status EvictClient(grpc::ServerContext* context, const wire::EvictClientRequest* request,
+                           wire::EvictClientResponse* response) override;
   grpc::Status StatPath(grpc::ServerContext* context, const wire::StatPathRequest* request,
                         wire::StatPathResponse* response) override;
 

@@ -1,11 +1,16 @@
 #include "metaserver/service/meta_service.h"
 
+#include <poll.h>
+#include <pthread.h>
+
 #include "common/status.h"
 #include "metaserver/ops/mutations.h"
 #include "metaserver/ops/read_operations.h"
 
 namespace penstock::metaserver {
 namespace {
+
+constexpr int kTickMs = 100;
 
 template <typename Request, typename Response>
 using Call = std::unique_ptr<net::ServerCall<Request, Response>>;
@@ -36,16 +41,61 @@ void HandleRead(net::RpcServer& server, wire::Method method, Namespace* names,
   });
 }
 
+// A read of one record. What another session has written to the file and keeps back is asked for
+// first.
+template <typename Request>
+void AnswerRecord(Namespace* names, absl::Status (*operation)(const ReadView&, const Request&,
+                                                              wire::EntryResponse&),
+                  Call<Request, wire::EntryResponse> call) {
+  auto result = names->Read(operation, call->request());
+  const SessionId session(call->request().context().session_id());
+  const bool written = result.ok() && result->entry().other_writers();
+  const InodeNumber ino(written ? result->entry().attr().ino() : 0);
+  // Nothing is kept back from a session that has the file open: the writers know that it is shared.
+  if (!written || names->sessions().UseOf(ino, session).opened) {
+    return Answer(std::move(call), std::move(result));
+  }
+  names->FlushWriters(ino, session, [names, operation, call = std::move(call)]() mutable {
+    auto again = names->Read(operation, call->request());
+    Answer(std::move(call), std::move(again));
+  });
+}
+
+template <typename Request>
+void HandleRecord(net::RpcServer& server, wire::Method method, Namespace* names,
+                  absl::Status (*operation)(const ReadView&, const Request&,
+                                            wire::EntryResponse&)) {
+  using RecordCall = Call<Request, wire::EntryResponse>;
+  server.Handle<Request, wire::EntryResponse>(method, [names, operation](RecordCall call) {
+    AnswerRecord(names, operation, std::move(call));
+  });
+}
+
+// Runs a mutation in a worker, and again in one when a recall was answered.
+template <typename Request, typename Response>
+void RunMutation(Namespace* names, WorkerPool* workers,
+                 absl::Status (*operation)(Mutation&, const Request&, Response&),
+                 Call<Request, Response> incoming) {
+  auto call = std::make_shared<Call<Request, Response>>(std::move(incoming));
+  auto resume = [workers](absl::AnyInvocable<void() &&> work) {
+    // The queue has no place: better this thread than a change that stands half-way.
+    auto shared = std::make_shared<absl::AnyInvocable<void() &&>>(std::move(work));
+    if (!workers->Post([shared] { std::move (*shared)(); })) std::move (*shared)();
+  };
+  names->MutateAsync(operation, (*call)->request(), (*call)->response(), resume,
+                     [call](absl::Status status) { (*call)->Finish(status); });
+}
+
 template <typename Request, typename Response>
 void HandleMutation(net::RpcServer& server, wire::Method method, Namespace* names,
                     WorkerPool* workers,
                     absl::Status (*operation)(Mutation&, const Request&, Response&)) {
   server.Handle<Request, Response>(
       method, [names, workers, operation](Call<Request, Response> incoming) {
-        InWorker(*workers, std::move(incoming), [names, operation](Call<Request, Response> call) {
-          auto result = names->Mutate(operation, call->request());
-          Answer(std::move(call), std::move(result));
-        });
+        InWorker(*workers, std::move(incoming),
+                 [names, workers, operation](Call<Request, Response> call) {
+                   RunMutation(names, workers, operation, std::move(call));
+                 });
       });
 }
 
@@ -61,18 +111,40 @@ MetaService::MetaService(MetaServiceOptions options, Namespace* names, MapSource
 
 MetaService::~MetaService() { Stop(); }
 
-void MetaService::Start() { workers_.Start(); }
-void MetaService::Stop() { workers_.Stop(); }
+void MetaService::Start() {
+  workers_.Start();
+  ticks_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "meta-ticks");
+    RunTicks();
+  });
+}
+
+void MetaService::StopWaiting() {
+  names_->StopWaiting();
+  stop_.Fire();
+  if (ticks_.joinable()) ticks_.join();
+}
+
+void MetaService::Stop() {
+  StopWaiting();
+  workers_.Stop();
+}
+
+void MetaService::RunTicks() {
+  pollfd fired{stop_.fd(), POLLIN, 0};
+  while (poll(&fired, 1, kTickMs) <= 0) names_->Tick();
+}
 
 void MetaService::Register(net::RpcServer& server) {
   RegisterSessions(server);
   RegisterReads(server);
   RegisterMutations(server);
+  RegisterSharedWrites(server);
 }
 
 void MetaService::RegisterReads(net::RpcServer& server) {
-  HandleRead(server, wire::METHOD_LOOKUP, names_, Lookup);
-  HandleRead(server, wire::METHOD_GETATTR, names_, Getattr);
+  HandleRecord(server, wire::METHOD_LOOKUP, names_, Lookup);
+  HandleRecord(server, wire::METHOD_GETATTR, names_, Getattr);
   HandleRead(server, wire::METHOD_READLINK, names_, Readlink);
   HandleRead(server, wire::METHOD_GETXATTR, names_, Getxattr);
   HandleRead(server, wire::METHOD_LISTXATTR, names_, Listxattr);
@@ -125,7 +197,41 @@ void MetaService::RegisterMutations(net::RpcServer& server) {
       });
 }
 
+void MetaService::RegisterSharedWrites(net::RpcServer& server) {
+  using BeginCall = Call<wire::BeginSharedWriteRequest, wire::EntryResponse>;
+  server.Handle<wire::BeginSharedWriteRequest, wire::EntryResponse>(
+      wire::METHOD_BEGIN_SHARED_WRITE, [this](BeginCall call) {
+        const SessionId session(call->request().context().session_id());
+        const InodeNumber ino(call->request().ino());
+        if (absl::Status status = names_->sessions().Check(session); !status.ok()) {
+          return call->Finish(status);
+        }
+        names_->shared_writes().Begin(session, ino, [this, call = std::move(call)]() mutable {
+          InWorker(workers_, std::move(call), [this](BeginCall granted) {
+            RunMutation(names_, &workers_, BeginSharedWrite, std::move(granted));
+          });
+        });
+      });
+  using EndCall = Call<wire::EndSharedWriteRequest, wire::EmptyResponse>;
+  server.Handle<wire::EndSharedWriteRequest, wire::EmptyResponse>(
+      wire::METHOD_END_SHARED_WRITE, [this](EndCall call) {
+        names_->shared_writes().End(SessionId(call->request().context().session_id()),
+                                    InodeNumber(call->request().ino()));
+        call->Finish(absl::OkStatus());
+      });
+}
+
 void MetaService::RegisterSessions(net::RpcServer& server) {
+  using EventsCall = Call<wire::SessionEventsRequest, wire::SessionEventsResponse>;
+  server.Handle<wire::SessionEventsRequest, wire::SessionEventsResponse>(
+      wire::METHOD_SESSION_EVENTS, [this](EventsCall incoming) {
+        auto call = std::make_shared<EventsCall>(std::move(incoming));
+        names_->PollEvents((*call)->request(),
+                           [call](absl::StatusOr<wire::SessionEventsResponse> events) {
+                             if (events.ok()) (*call)->response() = *std::move(events);
+                             (*call)->Finish(events.status());
+                           });
+      });
   using OpenCall = Call<wire::OpenSessionRequest, wire::OpenSessionResponse>;
   server.Handle<wire::OpenSessionRequest, wire::OpenSessionResponse>(
       wire::METHOD_OPEN_SESSION, [this](OpenCall incoming) {
@@ -138,10 +244,9 @@ void MetaService::RegisterSessions(net::RpcServer& server) {
   server.Handle<wire::SessionHeartbeatRequest, wire::SessionHeartbeatResponse>(
       wire::METHOD_SESSION_HEARTBEAT,
       [this](Call<wire::SessionHeartbeatRequest, wire::SessionHeartbeatResponse> call) {
-        const absl::Status status = names_->sessions().Heartbeat(call->request());
+        const absl::Status status = names_->Heartbeat(call->request(), call->response());
         call->response().set_server_instance(options_.instance);
         call->response().set_map_version(map_->version());
-        call->response().set_log_index(names_->log().last_index());
         call->Finish(status);
       });
   using CloseCall = Call<wire::CloseSessionRequest, wire::CloseSessionResponse>;
@@ -173,7 +278,9 @@ absl::Status MetaService::OpenSession(const wire::OpenSessionRequest& request,
   }
   ASSIGN_OR_RETURN(const SessionId id, names_->sessions().OpenSession(request, peer_address));
   const SessionTableOptions& times = names_->sessions().options();
+  names_->EnterSession(id);
   response.set_session_id(id.value());
+  response.set_lease_generation(names_->leases().generation(id));
   response.set_session_timeout_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(times.timeout)));
   response.set_heartbeat_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(times.heartbeat)));
   response.set_cluster_id(options_.cluster_id);

@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 
+#include "common/net/rpc_client.h"
 #include "common/net/rpc_server.h"
 #include "common/worker_pool.h"
 #include "metaserver/namespace.h"
@@ -25,6 +27,7 @@ class MetaService {
   ~MetaService();
   void Register(net::RpcServer& server);  // before server.Start()
   void Start();                           // the workers
+  void StopWaiting();                     // before server.Stop(): answers calls that wait for others
   void Stop();                            // after server.Stop()
 
  private:
@@ -33,12 +36,17 @@ class MetaService {
   void RegisterSessions(net::RpcServer& server);
   void RegisterReads(net::RpcServer& server);
   void RegisterMutations(net::RpcServer& server);
+  void RegisterSharedWrites(net::RpcServer& server);
 
   const MetaServiceOptions options_;
   Namespace* const names_;
   MapSource* const map_;
   SpaceSource* const space_;
+  void RunTicks();
+
   WorkerPool workers_;
+  net::Interrupt stop_;
+  std::thread ticks_;  // ends what waits for sessions that do not answer
 };
 
 }  // namespace penstock::metaserver

@@ -45,13 +45,18 @@ absl::Status SessionTable::End(const std::vector<SessionId>& ids, Why why) {
   }
   if (marked.empty()) return absl::OkStatus();
   const absl::Status status = log_->Commit(std::move(batch), Durability::kSynced).status();
-  absl::MutexLock lock(&mu_);
-  for (SessionId id : marked) {
-    Session* session = Find(id);
-    INVARIANT(session != nullptr);  // only ended ones are removed
-    session->ending = false;
-    session->record.ended = status.ok();
-    if (status.ok()) LogEnd(*session, why);
+  {
+    absl::MutexLock lock(&mu_);
+    for (SessionId id : marked) {
+      Session* session = Find(id);
+      INVARIANT(session != nullptr);  // only ended ones are removed
+      session->ending = false;
+      session->record.ended = status.ok();
+      if (status.ok()) LogEnd(*session, why);
+    }
+  }
+  if (status.ok() && end_events_.ended) {
+    for (SessionId id : marked) end_events_.ended(id);
   }
   return Annotate(status, "record the end of a session, which goes on");
 }
@@ -60,6 +65,11 @@ void SessionTable::LogEnd(const Session& session, Why why) const {
   const uint64_t id = session.record.id.value();
   if (why == Why::kClosed) {
     SPDLOG_INFO("session closed session={}", id);
+    return;
+  }
+  if (why == Why::kEvicted) {
+    SPDLOG_WARN("session evicted session={} host={} mountpoint={}", id,
+                Quoted(session.record.hostname), Quoted(session.record.mountpoint));
     return;
   }
   SPDLOG_WARN("silent session ended session={} host={} silent_s={} others_wait={}", id,
@@ -81,6 +91,7 @@ absl::Status SessionTable::CloseSession(SessionId id) {
   if (hooks_.gone) hooks_.gone(id);
   return absl::OkStatus();
 }
+absl::Status SessionTable::Evict(SessionId id) { return End({id}, Why::kEvicted); }
 
 void SessionTable::EndIfStale(SessionId id) {
   absl::MutexLock lock(&mu_);
@@ -143,12 +154,15 @@ void SessionTable::ForgetFenced() {
       fenced_->sessions.push_back(id);
       continue;
     }
+    {
+      absl::MutexLock lock(&mu_);
+      auto it = sessions_.find(id.value());
+      if (it == sessions_.end()) continue;
+      DropAll(*it->second, UINT64_MAX);
+      sessions_.erase(it);
+    }
+    if (end_events_.gone) end_events_.gone(id);
     if (hooks_.gone) hooks_.gone(id);
-    absl::MutexLock lock(&mu_);
-    auto it = sessions_.find(id.value());
-    if (it == sessions_.end()) continue;
-    DropAll(*it->second);
-    sessions_.erase(it);
   }
 }
 

@@ -45,6 +45,7 @@ absl::Status SessionTable::Load() {
     auto session = std::make_unique<Session>();
     ASSIGN_OR_RETURN(session->record, DecodeSession(id, value));
     session->last_heartbeat = clock_->SinceBoot();  // it gets the whole time to come back
+    session->last_kept = session->last_heartbeat;
     sessions_.emplace(id.value(), std::move(session));
   }
   return absl::OkStatus();
@@ -81,7 +82,7 @@ absl::StatusOr<SessionId> SessionTable::OpenSession(const wire::OpenSessionReque
   SPDLOG_INFO("session opened session={} host={} mountpoint={} address={} version={}", id,
               Quoted(record.hostname), Quoted(record.mountpoint), record.address,
               Quoted(record.version));
-  session->last_heartbeat = clock_->SinceBoot();
+  session->last_heartbeat = session->last_kept = clock_->SinceBoot();
   session->last_report = clock_->Now();
   session->whole = true;
   absl::MutexLock lock(&mu_);
@@ -127,7 +128,8 @@ std::vector<SessionId> SessionTable::KnownSessions() const {
   return known;
 }
 
-absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& request) {
+absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& request,
+                                     bool keeps_leases) {
   if (request.whole() && hooks_.presented) {
     RETURN_IF_ERROR(Check(SessionId(request.session_id())));
     hooks_.presented(request);
@@ -140,17 +142,23 @@ absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& reques
     return absl::ResourceExhaustedError("the session holds too many files open");
   }
   if (request.whole()) {
-    DropAll(*session);
+    DropAll(*session, request.hold_version());
     session->whole = true;
   }
   // Released first: what is in both lists was opened again.
-  for (uint64_t ino : request.released()) Release(*session, ino, /*write_only=*/false);
-  for (uint64_t ino : request.released_write()) Release(*session, ino, /*write_only=*/true);
-  for (uint64_t ino : request.opened()) SetOpen(*session, ino, /*write=*/false);
-  for (uint64_t ino : request.opened_write()) SetOpen(*session, ino, /*write=*/true);
+  const uint64_t version = request.hold_version();
+  for (uint64_t ino : request.released()) Release(*session, ino, {false, version});
+  for (uint64_t ino : request.released_write()) Release(*session, ino, {true, version});
+  for (uint64_t ino : request.opened()) {
+    SetOpen(*session, ino, {.write = false, .shared = false, .version = version});
+  }
+  for (uint64_t ino : request.opened_write()) {
+    SetOpen(*session, ino, {.write = true, .shared = false, .version = version});
+  }
   const int kept = std::min(request.transports_size(), kMaxTransportsKept);
   session->transports.assign(request.transports().begin(), request.transports().begin() + kept);
   session->last_heartbeat = clock_->SinceBoot();
+  if (keeps_leases) session->last_kept = session->last_heartbeat;
   session->in_the_way = false;
   if (session->whole) session->last_report = clock_->Now();
   return absl::OkStatus();

@@ -11,6 +11,7 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
+#include <absl/container/inlined_vector.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
@@ -65,6 +66,13 @@ struct SessionHooks {
   std::function<std::vector<SessionId>()> in_the_way;
 };
 
+// One session that has an inode open.
+struct OpenElsewhere {
+  SessionId session;
+  bool write = false;
+  bool shared = false;  // it was told that others use the file: it keeps nothing back
+};
+
 class SessionTable {
  public:
   // Loads the sessions. The pointers must outlive the table.
@@ -78,7 +86,8 @@ class SessionTable {
                                         std::string_view peer_address);
   // FAILED_PRECONDITION kSessionUnknown when it ended or never was; ABORTED while its end is on the
   // way to the disk.
-  absl::Status Heartbeat(const wire::SessionHeartbeatRequest& request);
+  // `keeps_leases`: from now on the leases last for another timeout.
+  absl::Status Heartbeat(const wire::SessionHeartbeatRequest& request, bool keeps_leases = true);
   absl::Status Check(SessionId session) const;
   // Its client is done with it: OK when the end is on disk, also for one that ended before. After
   // an error it has not ended. Waits for the log.
@@ -95,15 +104,50 @@ class SessionTable {
   // `recorded`: its result is in the session's slot on disk.
   void EndMutation(const wire::MetaContext& context, const absl::Status& status, bool recorded);
 
-  void NoteOpen(SessionId session, InodeNumber ino, bool write);
+  struct Opened {
+    bool write = false;
+    bool shared = false;   // the session knows that it must keep nothing back
+    uint64_t version = 0;  // of the session's holds when it opened: an older release is ignored
+  };
+  void NoteOpen(SessionId session, InodeNumber ino, Opened how);  // at an open: `shared` is new
+  void NoteHeld(SessionId session, InodeNumber ino, Opened how);  // as a heartbeat says
+  void SetShared(SessionId session, InodeNumber ino, bool shared);
   // Another session than `self` has it open for writing.
   bool OtherWriters(InodeNumber ino, SessionId self) const;
+  struct Use {
+    bool opened = false;  // by `self`
+    bool others = false;
+    bool other_writers = false;
+    bool writes = false;  // `self` does
+    // Somebody writes what somebody else has open.
+    bool shared() const { return other_writers || (writes && others); }
+  };
+  Use UseOf(InodeNumber ino, SessionId self) const;
+  // The other sessions that have it open.
+  absl::InlinedVector<OpenElsewhere, 2> Others(InodeNumber ino, SessionId self) const;
   bool IsHeld(InodeNumber ino) const;
   bool IsKnown(SessionId session) const;  // also while it is being fenced
   std::vector<SessionId> KnownSessions() const;
   // Every session has reported what it holds at this time or later: whoever had a file open then
   // has said so. InfinitePast while one has not reported since the start of this process.
   absl::Time AllReportedAt() const;
+
+  // --- leases (metaserver/lease)
+  // Since when no heartbeat has kept the session's leases; infinite for one that is not there.
+  absl::Duration LeaseSilence(SessionId session) const;
+  std::vector<SessionId> Live() const;
+  // Every session of before the start has said what it holds, or has been silent for a timeout.
+  // Until then nothing is changed: it might be cached, locked or open somewhere.
+  bool AllBack() const;
+  // `ended`: its end is on disk, it is served no more. `gone`: fenced, too, so nothing that it has
+  // written can come any more. Both are called with no lock held.
+  struct EndEvents {
+    std::function<void(SessionId)> ended;
+    std::function<void(SessionId)> gone;
+  };
+  void SetEndEvents(EndEvents events) { end_events_ = std::move(events); }  // before the first use
+  // An administrator wants it gone, whatever it does. As CloseSession.
+  absl::Status Evict(SessionId session);
 
   // Ends the sessions that are silent for too long, has ended ones fenced, and forgets those whose
   // fence is confirmed. Called now and then by the Reclaimer. After an error nothing new was
@@ -124,17 +168,18 @@ class SessionTable {
     absl::Duration last_heartbeat;  // SinceBoot
     bool whole = false;             // what it holds is known since this process started
     absl::Time last_report = absl::InfinitePast();
-    bool in_the_way = false;                    // others wait for what it holds, and it is stale
-    bool ending = false;                        // its end is on the way to the disk
-    bool fencing = false;                       // handed to the fence
-    absl::flat_hash_map<uint64_t, bool> opens;  // inode -> also for writing
+    bool in_the_way = false;                      // others wait for what it holds, and it is stale
+    bool ending = false;                          // its end is on the way to the disk
+    bool fencing = false;                         // handed to the fence
+    absl::flat_hash_map<uint64_t, Opened> opens;  // by inode
     uint32_t writes = 0;
+    absl::Duration last_kept;  // SinceBoot: the last heartbeat that kept its leases
     std::vector<wire::PeerTransport> transports;
     std::array<Slot, kSlotsPerSession> slots;
   };
-  // Of one inode. Which sessions they are stands in their `opens`.
+  // Of one inode. How they have it open stands in their `opens`.
   struct Holders {
-    uint32_t sessions = 0;
+    absl::InlinedVector<uint64_t, 1> sessions;
     uint32_t writers = 0;
   };
   // Confirmed fences; the cluster side may report one after the table is gone.
@@ -150,12 +195,17 @@ class SessionTable {
   // Why calls of it are refused; `session` may be null.
   static absl::Status LiveStatus(const Session* session);
   absl::StatusOr<Session*> FindLive(SessionId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void SetOpen(Session& session, uint64_t ino, bool write) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Release(Session& session, uint64_t ino, bool write_only) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void DropAll(Session& session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetOpen(Session& session, uint64_t ino, Opened how) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  struct Released {
+    bool write_only = false;
+    uint64_t version = UINT64_MAX;
+  };
+  void Release(Session& session, uint64_t ino, Released how) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // All that it opened before `version`.
+  void DropAll(Session& session, uint64_t version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<SlotResult> ReadSlot(const wire::MetaContext& context) const;
 
-  enum class Why { kClosed, kSilent };
+  enum class Why { kClosed, kSilent, kEvicted };
   absl::Status End(const std::vector<SessionId>& ids, Why why);
   absl::Duration Silence(const Session& session) const;
   bool IsDue(const Session& session) const;
@@ -172,9 +222,11 @@ class SessionTable {
   Clock* const clock_;
   IdBlocks ids_;
   SessionHooks hooks_;  // constant once calls come
+  EndEvents end_events_;
   const std::shared_ptr<Fenced> fenced_ = std::make_shared<Fenced>();
   mutable absl::Mutex mu_;
   Sessions sessions_ ABSL_GUARDED_BY(mu_);
+  mutable bool all_back_ ABSL_GUARDED_BY(mu_) = false;
   absl::flat_hash_map<uint64_t, Holders> holders_ ABSL_GUARDED_BY(mu_);  // by inode
 };
 

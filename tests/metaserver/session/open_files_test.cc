@@ -22,8 +22,8 @@ TEST_CASE("holders and other writers follow the reports", "[metaserver][session]
   const SessionId a = fs.session();
   const SessionId b = fs.OpenSession("node2");
   REQUIRE_FALSE(sessions.IsHeld(kFile));
-  sessions.NoteOpen(a, kFile, /*write=*/true);
-  sessions.NoteOpen(a, kFile, /*write=*/false);  // still for writing
+  sessions.NoteOpen(a, kFile, {.write = true});
+  sessions.NoteOpen(a, kFile, {});  // still for writing
   REQUIRE(sessions.IsHeld(kFile));
   REQUIRE_FALSE(sessions.OtherWriters(kFile, a));
   REQUIRE(sessions.OtherWriters(kFile, b));
