@@ -14,7 +14,9 @@ FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWr
       reader_(meta, chunks),
       inodes_(options_.cached_inodes),
       lookups_(options_.fresh_lookup, clock),
-      clock_(clock) {}
+      clock_(clock),
+      locks_(clock),
+      lock_waits_(meta, &locks_) {}
 
 absl::StatusOr<wire::Entry> FileSystem::FetchEntry(InodeNumber ino, const OpContext& op) {
   wire::GetattrRequest request;
@@ -27,6 +29,7 @@ absl::StatusOr<wire::Entry> FileSystem::FetchEntry(InodeNumber ino, const OpCont
 std::unique_ptr<FileHandle> FileSystem::MakeHandle(std::shared_ptr<Inode> inode,
                                                    const wire::Entry& entry, bool write) {
   auto handle = std::make_unique<FileHandle>();
+  handle->number = ++last_handle_;
   handle->write = write;
   {
     absl::MutexLock lock(&inode->mu);
@@ -64,9 +67,14 @@ std::unique_ptr<DirectoryReader> FileSystem::OpenDirectory(InodeNumber ino) {
   return std::make_unique<DirectoryReader>(meta_, &inodes_, ino);
 }
 
-void FileSystem::OnSessionLost(SessionId lost) { writer_->LoseSession(lost); }
+void FileSystem::OnSessionLost(SessionId lost) {
+  writer_->LoseSession(lost);
+  locks_.Forget();
+  lock_waits_.OnSessionLost();
+}
 
 void FileSystem::OnServerRestart() {
+  lock_waits_.OnServerRestart();
   inodes_.ForEach([](Inode& inode) {
     absl::MutexLock lock(&inode.mu);
     inode.accept_any = true;

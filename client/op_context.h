@@ -1,6 +1,8 @@
 // Who asks for an operation, and how its wait can be ended.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <cstdint>
 
 #include "common/net/rpc_client.h"
@@ -10,8 +12,9 @@ namespace penstock::client {
 
 struct OpContext {
   wire::Credentials credentials;
-  uint64_t thread = 0;                        // of the caller; 0: none (background work)
-  const net::Interrupt* interrupt = nullptr;  // not owned; must outlive the operation
+  uint64_t thread = 0;                                // of the caller; 0: none (background work)
+  const net::Interrupt* interrupt = nullptr;          // not owned; must outlive the operation
+  absl::Duration timeout = absl::InfiniteDuration();  // when shorter than the mount's I/O timeout
 };
 
 }  // namespace penstock::client

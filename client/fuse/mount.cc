@@ -155,6 +155,7 @@ MountedClient::MountedClient(const MountOptions& options, wire::Address metaserv
 }
 
 void MountedClient::AddTransports(wire::SessionHeartbeatRequest* report) const {
+  if (report->whole()) fs_.AddLocks(report);
   wire::PeerTransport* meta = report->add_transports();
   meta->set_peer("metaserver");
   meta->set_transport(operations_->rpc().transport_name());
@@ -179,6 +180,7 @@ absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
     map_watcher_.Start();
     writer_.Start();
     interrupts.Start();
+    fs_.lock_waits().Start();
     std::thread signals([&] {
       pthread_setname_np(pthread_self(), "signals");
       WaitForSignal(&kernel);
@@ -195,6 +197,7 @@ absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
     ended_ = true;
     signals.join();
     ready.join();
+    fs_.lock_waits().Stop();  // while requests can still be answered
     FlushAll();
     writer_.Stop();
     map_watcher_.Stop();
