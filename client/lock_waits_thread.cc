@@ -121,11 +121,14 @@ void LockWaits::RunRepairs() {
     {
       absl::MutexLock guard(&mu_);
       if (repairs_.empty() || stopping_) return;
-      lock = repairs_.front();
+      lock = std::move(repairs_.front());
+      repairs_.pop_front();
     }
-    if (!RepairOne(lock).ok()) return NoteAway();
-    absl::MutexLock guard(&mu_);
-    if (!repairs_.empty()) repairs_.pop_front();
+    const uint64_t losses = table_->losses();
+    if (RepairOne(lock).ok()) continue;
+    NoteAway();
+    if (table_->losses() == losses) Repair(lock);
+    return;
   }
 }
 

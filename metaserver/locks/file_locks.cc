@@ -58,6 +58,10 @@ LockOutcome FileLocks::SetLocked(const wire::SetLockRequest& request, Answers* a
     outcome.queued = true;
   } else {
     outcome = Decide(request, answers);
+    // A late copy of the request must not lock again what was unlocked since.
+    if (request.wait() && !outcome.queued && !IsRetryable(outcome.status)) {
+      session.replies.Answered(request.ticket(), static_cast<uint32_t>(ErrnoOf(outcome.status)));
+    }
   }
   session.replies.Record(request.context(), {outcome.status, outcome.queued});
   return outcome;

@@ -112,6 +112,14 @@ TEST_CASE("who asks again for a wait waits once and hears its answer again",
   REQUIRE(f.IsFree({}));
 }
 
+TEST_CASE("a wait that was answered at once is not carried out again", "[metaserver][locks]") {
+  LocksFixture f;
+  REQUIRE(f.Wait(kA, {}, 1) == 0);
+  REQUIRE(f.Unlock(kA) == 0);
+  REQUIRE(f.Wait(kA, {}, 1) == 0);
+  REQUIRE(f.IsFree({}));
+}
+
 TEST_CASE("a session that waits for too many locks gets ENOLCK", "[metaserver][locks]") {
   LocksFixture f({.max_waits_per_session = 2});
   REQUIRE(f.Set(kA, {}) == 0);
