@@ -28,7 +28,9 @@ FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWr
           options_.atime),
       inodes_(options_.cached_inodes),
       lookups_(options_.fresh_lookup, clock),
-      clock_(clock) {}
+      clock_(clock),
+      locks_(clock),
+      lock_waits_(meta, &locks_) {}
 
 absl::StatusOr<wire::Entry> FileSystem::FetchEntry(InodeNumber ino, const OpContext& op) {
   const uint64_t token = cache_->token();
@@ -86,6 +88,7 @@ absl::StatusOr<wire::Entry> FileSystem::SetReadTime(const wire::SetattrRequest& 
 std::unique_ptr<FileHandle> FileSystem::MakeHandle(std::shared_ptr<Inode> inode,
                                                    const wire::Entry& entry, bool write) {
   auto handle = std::make_unique<FileHandle>();
+  handle->number = ++last_handle_;
   handle->write = write;
   {
     absl::MutexLock lock(&inode->mu);

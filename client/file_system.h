@@ -26,6 +26,8 @@
 #include "client/kernel_cache.h"
 #include "client/page_drops.h"
 #include "client/read_times.h"
+#include "client/lock_table.h"
+#include "client/lock_waits.h"
 #include "client/session.h"
 #include "client/writer_threads.h"
 #include "common/clock.h"
@@ -35,6 +37,7 @@ namespace penstock::client {
 // One open(): what its own file description must remember.
 struct FileHandle {
   std::shared_ptr<Inode> inode;
+  uint64_t number = 0;  // never given twice
   bool write = false;
   bool append = false;      // each write goes to the end that the file has then
   bool keep_cache = false;  // the kernel's pages are still right
@@ -121,6 +124,24 @@ class FileSystem {
   };
   absl::StatusOr<uint64_t> CopyFileRange(const CopyRange& range, const OpContext& op);
 
+  // Locks: `lock` names the kernel's owner; handle and file are filled in here. Waiting has no
+  // thread: see lock_waits.h.
+  absl::Status SetLock(const FileHandle& handle, wire::FileLock lock, const OpContext& op);
+  struct LockWait {
+    bool queued = false;  // else it is over: `status`
+    uint64_t ticket = 0;  // for LockWaits::Park and Interrupt
+    absl::Status status;
+  };
+  LockWait BeginLock(const FileHandle& handle, wire::FileLock lock, const OpContext& op);
+  absl::StatusOr<wire::GetLockResponse> GetLock(const FileHandle& handle, wire::FileLock lock,
+                                                const OpContext& op);
+  // At each close: ends the fcntl locks of the process that closes.
+  void ReleaseOwner(const FileHandle& handle, uint64_t owner);
+  LockWaits& lock_waits() { return lock_waits_; }
+  void OnLockAnswer(const wire::LockAnswer& answer) { lock_waits_.OnAnswer(answer); }
+  // Every lock held, for the first heartbeat after the metaserver's restart.
+  void AddLocks(wire::SessionHeartbeatRequest* report) const { locks_.AddTo(report); }
+
   // Directories.
   std::unique_ptr<DirectoryReader> OpenDirectory(InodeNumber ino);
   void NoteDirectoryRead(const DirectoryReader& reader, const OpContext& op);
@@ -184,6 +205,10 @@ class FileSystem {
   // Before a rename puts `from` over `to`: what was written here must be on disk.
   absl::Status SyncBeforeReplace(EntryName from, EntryName to, const OpContext& op);
   bool HasUnsynced(InodeNumber ino) const;
+  // At the last close: ends what was locked through it.
+  void ReleaseHandle(const FileHandle& handle);
+  void ReleaseLocks(const wire::ReleaseLocksRequest& request,
+                    const std::vector<wire::FileLock>& locks);
 
   MetaApi* const meta_;
   ChunkApi* const chunks_;
@@ -203,6 +228,9 @@ class FileSystem {
   InodeTable inodes_;
   FreshLookups lookups_;
   Clock* const clock_;
+  std::atomic<uint64_t> last_handle_{0};
+  LockTable locks_;
+  LockWaits lock_waits_;
 };
 
 }  // namespace penstock::client

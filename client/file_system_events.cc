@@ -27,9 +27,14 @@ void FileSystem::Stop() {
   ack_work_.Stop();
 }
 
-void FileSystem::OnSessionLost(SessionId lost) { writer_->LoseSession(lost); }
+void FileSystem::OnSessionLost(SessionId lost) {
+  writer_->LoseSession(lost);
+  locks_.Forget();
+  lock_waits_.OnSessionLost();
+}
 
 void FileSystem::OnServerRestart() {
+  lock_waits_.OnServerRestart();
   inodes_.ForEach([](Inode& inode) {
     absl::MutexLock lock(&inode.mu);
     inode.accept_any = true;
@@ -93,6 +98,7 @@ class PendingAck {
 
 bool FileSystem::OnEvent(const wire::SessionEvent& event, wire::EventAck* ack,
                          std::function<void(const wire::EventAck&)> later) {
+  for (const wire::LockAnswer& answer : event.lock_answers()) OnLockAnswer(answer);
   std::vector<InodeNumber> inodes, revoked, pages;
   for (const wire::ChangedName& name : event.names()) {
     cache_->DropName(InodeNumber(name.parent()), name.name());

@@ -1,6 +1,8 @@
 // Who asks for an operation, and how its wait can be ended.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <cstdint>
 
 #include "common/net/rpc_client.h"
@@ -14,6 +16,7 @@ struct OpContext {
   uint64_t thread = 0;                        // of the caller; 0: none (background work)
   const net::Interrupt* interrupt = nullptr;  // not owned; must outlive the operation
   bool has_turn = false;                      // of the shared file that it writes (FileWriter)
+  absl::Duration timeout = absl::InfiniteDuration();  // when shorter than the mount's I/O timeout
 };
 
 }  // namespace penstock::client

@@ -44,6 +44,8 @@ void Init(void* userdata, fuse_conn_info* conn) {
   Want(conn, FUSE_CAP_READDIRPLUS, true);
   Want(conn, FUSE_CAP_READDIRPLUS_AUTO, true);
   mount->memory->SetEpochs(conn->proto_major == 7 && conn->proto_minor >= kMinorWithEpochs);
+  Want(conn, FUSE_CAP_POSIX_LOCKS, true);
+  Want(conn, FUSE_CAP_FLOCK_LOCKS, true);
   // Pages are kept or dropped at open, by data_version (close-to-open).
   Want(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
   Want(conn, FUSE_CAP_WRITEBACK_CACHE, false);
@@ -74,6 +76,7 @@ fuse_lowlevel_ops AllOperations() {
   AddAttributeOperations(&ops);
   AddFileOperations(&ops);
   AddDirectoryOperations(&ops);
+  AddLockOperations(&ops);
   return ops;
 }
 

@@ -165,6 +165,7 @@ EventStream::Handled MountedClient::OnEvent(SessionId session, const wire::Sessi
 }
 
 void MountedClient::AddTransports(wire::SessionHeartbeatRequest* report) const {
+  if (report->whole()) fs_.AddLocks(report);
   wire::PeerTransport* meta = report->add_transports();
   meta->set_peer("metaserver");
   meta->set_transport(operations_->rpc().transport_name());
@@ -195,6 +196,7 @@ absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
     writer_.Start();
     fs_.read_times().Start();
     interrupts.Start();
+    fs_.lock_waits().Start();
     std::thread signals([&] {
       pthread_setname_np(pthread_self(), "signals");
       WaitForSignal(&kernel);
@@ -211,6 +213,7 @@ absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
     ended_ = true;
     signals.join();
     ready.join();
+    fs_.lock_waits().Stop();  // while requests can still be answered
     FlushAll();
     fs_.read_times().Stop();
     writer_.Stop();

@@ -32,7 +32,6 @@ void FillOpen(FileHandle* handle, fuse_file_info* fi) {
   // An append goes to the end that the file has then, which the kernel may not know: its bytes must
   // not lie in the kernel's pages at the place where it thinks that they are.
   fi->direct_io = handle->append ? 1 : 0;
-  fi->noflush = handle->write ? 0 : 1;
 }
 
 void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* fi) {
@@ -106,7 +105,10 @@ void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offs
 void Flush(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
   Request request(req);
   request.EndWithCaller();
-  request.Reply(request.fs().Flush(HandleOf(fi), request.op()));
+  const absl::Status status = request.fs().Flush(HandleOf(fi), request.op());
+  // After the bytes: who gets the lock next must see them.
+  request.fs().ReleaseOwner(HandleOf(fi), fi->lock_owner);
+  request.Reply(status);
 }
 
 void Fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* fi) {

@@ -107,6 +107,7 @@ void FileSystem::Release(std::unique_ptr<FileHandle> handle) {
                    status.ToString());
     }
   }
+  ReleaseHandle(*handle);
   handle.reset();
   inode->Unpin();
   holds_->Release(inode->ino, write);
