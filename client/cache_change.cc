@@ -26,7 +26,10 @@ void CacheChange::IsAbsent(size_t name) {
   states_[name] = EntryCache::NameState{EntryCache::Kind::kAbsent, 0, 0};
 }
 void CacheChange::IsUnchanged() { unchanged_ = true; }
-void CacheChange::IsNow(const wire::Entry& record) { records_.push_back(record); }
+void CacheChange::IsNow(const wire::Entry& record) {
+  // What another one writes, too, is asked for each time.
+  if (!record.other_writers() && !record.truncating()) records_.push_back(record);
+}
 
 // From here on the new state may be given, unless something else happened to it meanwhile.
 CacheChange::~CacheChange() {
