@@ -52,10 +52,25 @@ const ChannelRecord* FindChannel(const ChunkState& state, const WriteStamp& stam
   return newest;
 }
 
+// A channel that was opened after the stamp's by the same session: its client died, and the next
+// one goes on with the session. What the dead one had sent comes too late then.
+bool HasNewerChannel(const ChunkState& state, const WriteStamp& stamp) {
+  const auto newer = [&](const ChannelRecord& record) {
+    return record.stamp.session == stamp.session && record.stamp.channel > stamp.channel;
+  };
+  return std::any_of(state.info.channels.begin(), state.info.channels.end(), newer) ||
+         std::any_of(state.remembered.begin(), state.remembered.end(), newer);
+}
+
 WriteDecision DecideAtHead(const ChunkState& state, const ChainRequest& request) {
   const ChunkInfo& info = state.info;
   if (request.stamp.session.valid()) {
     const ChannelRecord* last = FindChannel(state, request.stamp);
+    if (HasNewerChannel(state, request.stamp)) {
+      return Refuse(WithReason(
+          absl::FailedPreconditionError("a write of a channel that a later one has replaced"),
+          Reason::kOldSequence));
+    }
     if (last != nullptr && last->stamp.sequence > request.stamp.sequence) {
       return Refuse(WithReason(
           absl::FailedPreconditionError(absl::StrCat(

@@ -108,6 +108,18 @@ TEST_CASE("an older write of a channel is refused, also after the chunk was dele
   REQUIRE(!IsRetryable(decision.refusal));
 }
 
+TEST_CASE("a write of a channel that a later one of its session has replaced is refused",
+          "[chain][rules]") {
+  ChunkState state = StateAt({4, 7});
+  state.info.channels = {{{kStamp.session, kStamp.channel + 1, 1}, {4, 7}}};
+  const auto decision = DecideWrite(ViewAt(0), state, FromClient());
+  REQUIRE(decision.action == WriteAction::kRefuse);
+  REQUIRE(ReasonOf(decision.refusal) == Reason::kOldSequence);
+  // Channels of other sessions say nothing.
+  state.info.channels = {{{SessionId(6), kStamp.channel + 1, 1}, {4, 7}}};
+  REQUIRE(DecideWrite(ViewAt(0), state, FromClient()).action == WriteAction::kStage);
+}
+
 TEST_CASE("a discarded write is no repeat", "[chain][rules]") {
   ChunkState state = StateAt({4, 7});
   state.info.channels = {{kStamp, {4, 8}}};  // neither committed nor pending
