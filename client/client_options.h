@@ -19,6 +19,9 @@ enum class AtimeRule {
 };
 
 struct ClientOptions {
+  // Handles and waits for locks are numbered from here on, so that no client of one session uses
+  // the numbers of an earlier one.
+  uint64_t first_number = 0;
   std::string subdir;      // "" or "/a/b": the directory to mount
   std::string mountpoint;  // shown by `penstock client ls`
   absl::Duration io_timeout =

@@ -29,8 +29,9 @@ FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWr
       inodes_(options_.cached_inodes),
       lookups_(options_.fresh_lookup, clock),
       clock_(clock),
+      last_handle_(options_.first_number),
       locks_(clock),
-      lock_waits_(meta, &locks_) {}
+      lock_waits_(meta, &locks_, {.first_ticket = options_.first_number}) {}
 
 absl::StatusOr<wire::Entry> FileSystem::FetchEntry(InodeNumber ino, const OpContext& op) {
   const uint64_t token = cache_->token();

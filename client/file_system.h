@@ -24,10 +24,10 @@
 #include "client/hold_table.h"
 #include "client/inode_table.h"
 #include "client/kernel_cache.h"
-#include "client/page_drops.h"
-#include "client/read_times.h"
 #include "client/lock_table.h"
 #include "client/lock_waits.h"
+#include "client/page_drops.h"
+#include "client/read_times.h"
 #include "client/session.h"
 #include "client/writer_threads.h"
 #include "common/clock.h"
@@ -137,6 +137,9 @@ class FileSystem {
                                                 const OpContext& op);
   // At each close: ends the fcntl locks of the process that closes.
   void ReleaseOwner(const FileHandle& handle, uint64_t owner);
+  // An earlier client may have locked for this owner, or through this handle: the closes will tell
+  // the metaserver, though this one knows of no lock.
+  void DoubtLocks(const FileHandle& handle, uint64_t owner);
   LockWaits& lock_waits() { return lock_waits_; }
   void OnLockAnswer(const wire::LockAnswer& answer) { lock_waits_.OnAnswer(answer); }
   // Every lock held, for the first heartbeat after the metaserver's restart.
@@ -228,7 +231,7 @@ class FileSystem {
   InodeTable inodes_;
   FreshLookups lookups_;
   Clock* const clock_;
-  std::atomic<uint64_t> last_handle_{0};
+  std::atomic<uint64_t> last_handle_;
   LockTable locks_;
   LockWaits lock_waits_;
 };

@@ -25,8 +25,8 @@ FileWriter::FileWriter(MetaApi* meta, ChunkApi* chunks, std::function<SessionId(
       session_(std::move(session)),
       options_(options),
       memory_(options.dirty_limit_bytes),
-      senders_(
-          {.name = "chunk-writer", .threads = options.writer_threads, .queue_limit = 100'000}) {}
+      senders_({.name = "chunk-writer", .threads = options.writer_threads, .queue_limit = 100'000}),
+      next_channel_(options.next_channel != nullptr ? options.next_channel : &own_channel_) {}
 
 FileWriter::~FileWriter() { Stop(); }
 
@@ -139,7 +139,7 @@ void FileWriter::Post(const InodePtr& inode, uint32_t index) {
 }
 
 WriteStamp FileWriter::NextStamp(Inode& inode) {
-  if (inode.channel == 0) inode.channel = next_channel_.fetch_add(1);
+  if (inode.channel == 0) inode.channel = next_channel_->fetch_add(1);
   return {inode.session, inode.channel, ++inode.channel_sequence};
 }
 

@@ -22,6 +22,7 @@
 #include <absl/functional/function_ref.h>
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -40,7 +41,10 @@ struct FileWriterOptions {
   uint64_t dirty_limit_bytes = 256ull << 20;
   absl::Duration dirty_age = absl::Seconds(5);  // older bytes are flushed by themselves
   int writer_threads = 8;                       // chunks on their way at once
-  EntryCache* cache = nullptr;                  // told of what is published; may be null
+  // The next channel of this session; nullptr: counted here. A client that goes on with the session
+  // of one that died must not use its channels again.
+  std::atomic<uint32_t>* next_channel = nullptr;
+  EntryCache* cache = nullptr;  // told of what is published; may be null
 };
 
 enum class FlushMode {
@@ -168,7 +172,8 @@ class FileWriter {
   const FileWriterOptions options_;
   DirtyMemory memory_;
   WorkerPool senders_;
-  std::atomic<uint32_t> next_channel_{1};
+  std::atomic<uint32_t> own_channel_{1};
+  std::atomic<uint32_t>* const next_channel_;
   net::Interrupt stop_;
   std::thread flusher_;
   std::atomic<bool> pressure_{false};  // memory is short: flush whatever is dirty

@@ -17,6 +17,9 @@ namespace penstock::client {
 
 class HoldTable {
  public:
+  // The first version: above those of an earlier client of the same session.
+  explicit HoldTable(uint64_t first_version = 1) : version_(first_version) {}
+
   void Hold(InodeNumber ino, bool write);
   void Release(InodeNumber ino, bool write);
   bool holds(InodeNumber ino) const;
@@ -37,7 +40,7 @@ class HoldTable {
     uint32_t write = 0;
   };
   mutable absl::Mutex mu_;
-  uint64_t version_ ABSL_GUARDED_BY(mu_) = 1;
+  uint64_t version_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<InodeNumber, Count> held_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_set<InodeNumber> changed_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_set<InodeNumber> reporting_ ABSL_GUARDED_BY(mu_);

@@ -21,7 +21,7 @@ bool IsDecision(const absl::Status& status) {
 }
 
 LockWaits::LockWaits(MetaApi* meta, LockTable* table, LockWaitsOptions options)
-    : meta_(meta), table_(table), options_(options) {}
+    : meta_(meta), table_(table), options_(options), last_ticket_(options.first_ticket) {}
 
 void LockWaits::Start() {
   thread_ = std::thread([this] {

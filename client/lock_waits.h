@@ -32,6 +32,7 @@ namespace penstock::client {
 struct LockWaitsOptions {
   absl::Duration ask_again = absl::Seconds(5);  // of each wait; answers come as events before that
   absl::Duration call_timeout = absl::Seconds(1);  // of one call of the thread
+  uint64_t first_ticket = 0;  // above those of an earlier client of the same session
 };
 
 // Whether the metaserver has decided: anything else may have happened or not.
@@ -97,7 +98,7 @@ class LockWaits {
   std::thread thread_;
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  uint64_t last_ticket_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t last_ticket_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<uint64_t, Wait> waits_ ABSL_GUARDED_BY(mu_);  // by ticket
   std::deque<uint64_t> interrupted_ ABSL_GUARDED_BY(mu_);
   std::deque<Abandoned> abandoned_ ABSL_GUARDED_BY(mu_);

@@ -27,9 +27,7 @@ bool MayTryAgain(const absl::Status& status) {
 }  // namespace
 
 MetaClient::MetaClient(MetaTransport* transport, Session* session, MetaClientOptions options)
-    : transport_(transport), session_(session), options_(options) {
-  for (uint32_t slot = kSlots; slot > 0; --slot) free_slots_.push_back(slot - 1);
-}
+    : transport_(transport), session_(session), options_(options), slots_(options.slots) {}
 
 absl::Status MetaClient::Send(Kind kind, google::protobuf::Message* request,
                               wire::MetaContext* context, google::protobuf::Message* response,
@@ -42,21 +40,23 @@ absl::Status MetaClient::Send(Kind kind, google::protobuf::Message* request,
 absl::Status MetaClient::SendMutation(Kind kind, google::protobuf::Message* request,
                                       wire::MetaContext* context,
                                       google::protobuf::Message* response, const OpContext& op) {
-  ASSIGN_OR_RETURN(uint32_t slot, TakeSlot(op));
-  context->set_slot(slot);
-  context->set_sequence(++sequence_[slot]);
-  absl::Status status = Repeat(kind, *request, context, response, op);
-  GiveSlot(slot);
+  ASSIGN_OR_RETURN(
+      const MutationSlots::Turn turn,
+      slots_.Take({kind.method, session_->id(), std::min(options_.io_timeout, op.timeout)}, op));
+  context->set_slot(turn.slot);
+  context->set_sequence(turn.sequence);
+  context->set_session_id(turn.sent_before.value());
+  absl::Status status = Repeat(kind, *request, context, response, op, turn.sent_before.valid());
+  slots_.Done(turn, op);
   return status;
 }
 
 absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& request,
                                 wire::MetaContext* context, google::protobuf::Message* response,
-                                const OpContext& op) {
+                                const OpContext& op, bool may_have_happened) {
   const absl::Duration patience = std::min(options_.io_timeout, op.timeout);
   const absl::Time deadline = absl::Now() + patience;
   Backoff backoff(absl::Milliseconds(10), absl::Milliseconds(500));
-  bool may_have_happened = false;
   for (int attempt = 0;; ++attempt) {
     const SessionId session = session_->id();
     if (context->session_id() != session.value()) {
@@ -91,20 +91,6 @@ absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& requ
     if (!SessionEnded(status)) RETURN_IF_ERROR(SleepFor(pause, op));
     response->Clear();
   }
-}
-
-absl::StatusOr<uint32_t> MetaClient::TakeSlot(const OpContext& op) {
-  absl::MutexLock lock(&mu_);
-  auto any_free = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !free_slots_.empty(); };
-  RETURN_IF_ERROR(WaitUntil(&mu_, any_free, std::min(options_.io_timeout, op.timeout), op));
-  const uint32_t slot = free_slots_.back();
-  free_slots_.pop_back();
-  return slot;
-}
-
-void MetaClient::GiveSlot(uint32_t slot) {
-  absl::MutexLock lock(&mu_);
-  free_slots_.push_back(slot);
 }
 
 }  // namespace penstock::client

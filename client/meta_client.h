@@ -3,18 +3,16 @@
 //
 // A mutation keeps its slot and sequence over all its tries, so the metaserver carries it out once.
 // When the session ends while a try may have been carried out, the answer is EIO: it is never
-// repeated under a new session.
+// repeated under a new session. That goes for the tries of a client that died, too.
 #pragma once
 
-#include <absl/base/thread_annotations.h>
-#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
 
-#include <array>
 #include <atomic>
-#include <vector>
 
 #include "client/meta_api.h"
 #include "client/meta_transport.h"
+#include "client/mutation_slots.h"
 #include "client/session.h"
 
 namespace penstock::client {
@@ -22,12 +20,11 @@ namespace penstock::client {
 struct MetaClientOptions {
   absl::Duration io_timeout = absl::Seconds(60);
   absl::Duration try_timeout = absl::Seconds(10);  // of one request
+  SlotRecords* slots = nullptr;                    // outlive the process; nullptr: they do not
 };
 
 class MetaClient : public MetaApi {
  public:
-  static constexpr uint32_t kSlots = 32;
-
   // `transport` and `session` must outlive the client.
   MetaClient(MetaTransport* transport, Session* session, MetaClientOptions options);
 
@@ -43,17 +40,13 @@ class MetaClient : public MetaApi {
                             const OpContext& op);
   absl::Status Repeat(Kind kind, const google::protobuf::Message& request,
                       wire::MetaContext* context, google::protobuf::Message* response,
-                      const OpContext& op);
-  absl::StatusOr<uint32_t> TakeSlot(const OpContext& op);
-  void GiveSlot(uint32_t slot);
+                      const OpContext& op, bool may_have_happened = false);
 
   MetaTransport* const transport_;
   Session* const session_;
   const MetaClientOptions options_;
-  absl::Mutex mu_;
-  std::vector<uint32_t> free_slots_ ABSL_GUARDED_BY(mu_);
+  MutationSlots slots_;
   std::atomic<uint64_t> calls_{0};
-  std::array<uint64_t, kSlots> sequence_{};  // of a slot: only its taker touches it
 };
 
 }  // namespace penstock::client

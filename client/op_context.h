@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "client/repeatable_request.h"
 #include "common/net/rpc_client.h"
 #include "proto/types.pb.h"
 
@@ -15,6 +16,7 @@ struct OpContext {
   uint32_t umask = 0;                         // of the caller, when it makes a new name
   uint64_t thread = 0;                        // of the caller; 0: none (background work)
   const net::Interrupt* interrupt = nullptr;  // not owned; must outlive the operation
+  RepeatableRequest* request = nullptr;       // not owned; nullptr: of no request of the kernel
   bool has_turn = false;                      // of the shared file that it writes (FileWriter)
   absl::Duration timeout = absl::InfiniteDuration();  // when shorter than the mount's I/O timeout
 };

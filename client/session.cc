@@ -85,6 +85,19 @@ void Session::KeepLeases(absl::Duration sent) {
   if (events_.on_leases_kept) events_.on_leases_kept(sent + timeout - kLeaseMargin);
 }
 
+void Session::Resume(wire::OpenSessionResponse opened) {
+  SPDLOG_INFO("session resumed session={:x} cluster={}", opened.session_id(), opened.cluster_id());
+  absl::MutexLock lock(&mu_);
+  lease_generation_ = opened.lease_generation();
+  open_ = std::move(opened);
+  whole_ = true;
+}
+
+wire::OpenSessionResponse Session::opened() const {
+  absl::MutexLock lock(&mu_);
+  return open_;
+}
+
 absl::Status Session::Renew(SessionId lost, const OpContext& op) {
   absl::MutexLock renewing(&renew_mu_);
   {
@@ -198,14 +211,21 @@ bool Session::TakeAnswer(const wire::SessionHeartbeatRequest& request,
   return again;
 }
 
-void Session::Stop() {
+void Session::Leave() {
   {
     absl::MutexLock lock(&mu_);
-    if (stopping_) return;
     stopping_ = true;
   }
   stop_.Fire();
   if (thread_.joinable()) thread_.join();
+}
+
+void Session::Stop() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (stopping_) return;
+  }
+  Leave();
   wire::CloseSessionRequest request;
   request.set_session_id(id().value());
   if (request.session_id() == 0) return;

@@ -54,8 +54,12 @@ class Session {
 
   void SetEvents(SessionEvents events) { events_ = std::move(events); }  // before Start()
   absl::Status Open(const OpContext& op);                                // the first session
-  void Start();                                                          // the heartbeat thread
-  void Stop();  // joins it, then closes the session
+  // Instead of Open(): goes on with the session of a client that died, as opened() said it.
+  void Resume(wire::OpenSessionResponse opened);
+  wire::OpenSessionResponse opened() const;
+  void Start();  // the heartbeat thread
+  void Stop();   // joins it, then closes the session
+  void Leave();  // joins it; the session goes on without this client
   SessionId id() const;
   wire::Entry root() const;  // as it was when the session was opened
   std::string cluster_id() const;

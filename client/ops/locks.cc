@@ -89,6 +89,13 @@ void FileSystem::ReleaseOwner(const FileHandle& handle, uint64_t owner) {
   ReleaseLocks(request, locks_.OfOwner(ino, owner));
 }
 
+void FileSystem::DoubtLocks(const FileHandle& handle, uint64_t owner) {
+  wire::FileLock lock;
+  Complete(handle, lock);
+  lock.set_owner(owner);
+  locks_.Doubt(lock);
+}
+
 void FileSystem::ReleaseHandle(const FileHandle& handle) {
   wire::ReleaseLocksRequest request;
   request.set_ino(handle.inode->ino.value());
