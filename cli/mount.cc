@@ -30,6 +30,7 @@ absl::Status RunMountVerb(const MountVerbOptions& verb) {
   command.mountpoint = verb.mountpoint;
   command.foreground = verb.foreground;
   command.verbose = verb.verbose;
+  command.options = verb.options;
   command.settings = DefaultMountSettings(geteuid() == 0);
   for (const std::string& options : verb.options) {
     if (absl::c_linear_search(absl::StrSplit(options, ','), absl::string_view("remount"))) {

@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,11 +18,13 @@
 #include "cli/address.h"
 #include "cli/cluster_file.h"
 #include "cli/find_cluster.h"
+#include "cli/mount_child.h"
 #include "cli/mount_table.h"
 #include "cli/paths.h"
 #include "cli/reach_metaserver.h"
+#include "cli/supervisor.h"
 #include "cli/verbs.h"
-#include "client/fuse/mount.h"
+#include "client/fuse/mount_device.h"
 #include "common/logging.h"
 #include "common/net/cluster_key.h"
 #include "common/program.h"
@@ -106,53 +109,41 @@ absl::StatusOr<Plan> MakePlan(const MountCommand& command) {
   RETURN_IF_ERROR(CheckMountpoint(options.mountpoint));
   RETURN_IF_ERROR(CheckFuse());
   RETURN_IF_ERROR(ResolveSource(command, plan));
-  const MountSettings& s = command.settings;
-  options.io_timeout = s.io_timeout;
-  options.allow_other = s.allow_other;
-  options.default_permissions = s.default_permissions;
-  options.sync_on_close = s.sync_on_close;
-  options.read_only = s.read_only;
-  options.memory_bytes = s.memory_bytes;
-  options.max_connections = s.max_connections;
-  options.read_ahead_kib = s.read_ahead_kib;
-  options.atime = s.atime;
-  options.directory_atime = s.directory_atime;
-  options.kernel_options = s.kernel_options;
-  plan.log_file = s.log_file;
+  ApplySettings(command.settings, options);
+  plan.log_file = command.settings.log_file;
   if (plan.log_file.empty() && !command.foreground) {
     plan.log_file = DefaultLogFile(options.mountpoint);
   }
   return plan;
 }
 
+// What the client gets: everything is looked up, so that it starts alike at any later time.
+std::vector<std::string> ClientArguments(const MountCommand& command, const Plan& plan) {
+  const client::MountOptions& options = plan.options;
+  std::vector<std::string> words{"penstock",     kMountClientVerb,
+                                 options.fsname, options.mountpoint,
+                                 "--metaserver", options.metaserver,
+                                 "--key",        options.key_file,
+                                 "--clones",     absl::StrCat(client::MountDevice::kClones)};
+  if (!options.subdir.empty()) words.insert(words.end(), {"--subdir", options.subdir});
+  if (!plan.log_file.empty()) words.insert(words.end(), {"--log", plan.log_file});
+  for (const std::string& list : command.options) words.insert(words.end(), {"-o", list});
+  return words;
+}
+
 // Serves the mount until it ends; `on_ready` once it answers.
-absl::Status Serve(const Plan& plan, std::function<void()> on_ready) {
-  RETURN_IF_ERROR(StartLogging({"penstock-mount", plan.settings.log_level, plan.log_file}));
-  ASSIGN_OR_RETURN(ProcessId self, IdentifyProcess(getpid()));
-  MountRecord record{self, plan.options.mountpoint, plan.options.fsname, plan.log_file, ""};
-  const absl::Status ended = client::RunMount(plan.options, [&] {
-    absl::Status written = WriteMountRecord(record);
-    if (!written.ok()) SPDLOG_WARN("mount record not written error={}", written.ToString());
-    if (!plan.settings.pid_file.empty()) {
-      written = WritePidFile(plan.settings.pid_file, self);
-      if (!written.ok()) SPDLOG_WARN("pid file not written error={}", written.ToString());
-    }
-    on_ready();
-  });
-  if (!plan.settings.pid_file.empty()) unlink(plan.settings.pid_file.c_str());
-  const std::optional<MountRecord> on_disk = ReadMountRecord(record.mountpoint);
-  if (!on_disk.has_value() || on_disk->process != self) return ended;  // never ready, or another's
-  if (ended.ok()) {
-    RemoveMountRecord(record.mountpoint);
-  } else {
-    record.error = std::string(ended.message());
-    if (!WriteMountRecord(record).ok()) SPDLOG_WARN("mount record not written");
-  }
-  return ended;
+absl::Status Serve(const MountCommand& command, const Plan& plan, std::function<void()> on_ready) {
+  RETURN_IF_ERROR(StartLogging({"penstock-supervisor", plan.settings.log_level, plan.log_file}));
+  Supervisor supervisor({.options = plan.options,
+                         .client_arguments = ClientArguments(command, plan),
+                         .log_file = plan.log_file,
+                         .pid_file = plan.settings.pid_file},
+                        std::move(on_ready));
+  return supervisor.Run();
 }
 
 // The child of the fork: tells its parent "ok" or the error through `report_fd`, and goes on.
-[[noreturn]] void ServeDetached(const Plan& plan, int report_fd) {
+[[noreturn]] void ServeDetached(const MountCommand& command, const Plan& plan, int report_fd) {
   setsid();
   if (chdir("/") != 0) _exit(kExitFailure);
   const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -161,17 +152,13 @@ absl::Status Serve(const Plan& plan, std::function<void()> on_ready) {
   dup2(log_fd >= 0 ? log_fd : null_fd, STDOUT_FILENO);
   dup2(log_fd >= 0 ? log_fd : null_fd, STDERR_FILENO);
   bool ready = false;
-  absl::Status ended = Serve(plan, [&] {
+  absl::Status ended = Serve(command, plan, [&] {
     ready = true;
     // Nobody would know of the mount if the command was interrupted: end it again.
     if (write(report_fd, "ok", 2) != 2) kill(getpid(), SIGTERM);
     close(report_fd);
   });
   if (!ready) {
-    if (ErrnoOf(ended) == ENOENT && !plan.options.subdir.empty()) {
-      ended = absl::NotFoundError(
-          absl::StrCat("the file system has no directory ", plan.options.subdir));
-    }
     const std::string text(ended.ok() ? "it ended before the mount was ready" : ended.message());
     if (write(report_fd, text.data(), text.size()) < 0) _exit(kExitFailure);
   } else if (!ended.ok()) {
@@ -182,7 +169,7 @@ absl::Status Serve(const Plan& plan, std::function<void()> on_ready) {
   std::_Exit(ended.ok() ? kExitOk : kExitFailure);
 }
 
-absl::Status StartDetached(const Plan& plan) {
+absl::Status StartDetached(const MountCommand& command, const Plan& plan) {
   const size_t slash = plan.log_file.rfind('/');
   RETURN_IF_ERROR(MakeDirectories(plan.log_file.substr(0, slash)));
   int report[2];
@@ -192,7 +179,7 @@ absl::Status StartDetached(const Plan& plan) {
   if (pid < 0) return PosixError(errno, "cannot start the client: fork");
   if (pid == 0) {
     close(report[0]);
-    ServeDetached(plan, report[1]);
+    ServeDetached(command, plan, report[1]);
   }
   close(report[1]);
   std::string text;
@@ -246,7 +233,7 @@ bool ClearDeadMount(const std::string& mountpoint) {
   if (!mounted.has_value()) return false;
   struct stat info;
   std::optional<MountRecord> record = ReadMountRecord(mountpoint);
-  const bool known_dead = record.has_value() && !IsRunning(record->process);
+  const bool known_dead = record.has_value() && !IsServed(*record);
   if (!known_dead && record.has_value()) return false;
   if (!known_dead && (stat(mountpoint.c_str(), &info) == 0 || errno != ENOTCONN)) return false;
   if (geteuid() == 0) return umount2(mountpoint.c_str(), MNT_DETACH) == 0;
@@ -261,8 +248,8 @@ absl::Status MountFileSystem(const MountCommand& command) {
                 plan.options.mountpoint.c_str(), plan.options.key_file.c_str(),
                 plan.log_file.empty() ? "on standard error" : plan.log_file.c_str());
   }
-  if (!command.foreground) return StartDetached(plan);
-  return Serve(plan, [&] {
+  if (!command.foreground) return StartDetached(command, plan);
+  return Serve(command, plan, [&] {
     std::printf("%s is mounted on %s; Ctrl-C unmounts it\n", plan.options.fsname.c_str(),
                 plan.options.mountpoint.c_str());
     std::fflush(stdout);

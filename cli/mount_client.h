@@ -1,10 +1,11 @@
-// Starting the client of one mount: in the foreground, or as a daemon whose parent returns once the
-// mount answers.
+// Starting one mount, its supervisor and client: in the foreground, or as a daemon whose parent
+// returns once the mount answers.
 #pragma once
 
 #include <absl/status/status.h>
 
 #include <string>
+#include <vector>
 
 #include "cli/mount_options.h"
 
@@ -13,7 +14,8 @@ namespace penstock::cli {
 struct MountCommand {
   std::string source;  // as the user typed it
   std::string mountpoint;
-  MountSettings settings;
+  MountSettings settings;            // of `options`
+  std::vector<std::string> options;  // as typed, the -r and -w of mount(8) among them
   bool foreground = false;
   bool verbose = false;
 };

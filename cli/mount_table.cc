@@ -97,7 +97,8 @@ absl::Status WriteMountRecord(const MountRecord& record) {
                                {"mountpoint", record.mountpoint},
                                {"source", record.source},
                                {"log_file", record.log_file},
-                               {"error", record.error}};
+                               {"error", record.error},
+                               {"client", PidFileText(record.client)}};
   return WriteSmallFile(PosixFileSystem(), MountRecordPath(record.mountpoint),
                         json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
@@ -113,8 +114,13 @@ std::optional<MountRecord> ReadMountRecord(absl::string_view mountpoint) {
   };
   std::optional<ProcessId> process = ParsePidFile(member("pid_file"));
   if (!process.has_value()) return std::nullopt;
-  return MountRecord{*process, member("mountpoint"), member("source"), member("log_file"),
-                     member("error")};
+  return MountRecord{*process,         member("mountpoint"),
+                     member("source"), member("log_file"),
+                     member("error"),  ParsePidFile(member("client")).value_or(ProcessId())};
+}
+
+bool IsServed(const MountRecord& record) {
+  return IsRunning(record.process) || (record.client.pid != 0 && IsRunning(record.client));
 }
 
 void RemoveMountRecord(absl::string_view mountpoint) {

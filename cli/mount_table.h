@@ -34,12 +34,15 @@ std::optional<MountEntry> MountAt(const std::vector<MountEntry>& table,
 std::optional<MountEntry> MountOf(const std::vector<MountEntry>& table, absl::string_view path);
 
 struct MountRecord {
-  ProcessId process;
+  ProcessId process;  // the supervisor
   std::string mountpoint;
   std::string source;
   std::string log_file;
   std::string error;  // set when the client ended with one: not everything was written
+  ProcessId client;   // pid 0: not known
 };
+// The supervisor or the client lives. A client that lost its supervisor serves on.
+bool IsServed(const MountRecord& record);
 
 std::string MountRecordPath(absl::string_view mountpoint);
 absl::Status WriteMountRecord(const MountRecord& record);

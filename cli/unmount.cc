@@ -84,13 +84,19 @@ absl::Status Detach(const std::string& mountpoint, const UnmountOptions& options
   }
 }
 
+bool WaitUnserved(const MountRecord& record, absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  if (record.client.pid != 0 && !WaitGone(record.client, timeout)) return false;
+  return WaitGone(record.process, deadline - absl::Now());
+}
+
 absl::Status WaitForClient(const MountRecord& record, absl::Duration timeout) {
-  if (!WaitGone(record.process, absl::Seconds(2))) {
-    std::printf("waiting for the client (pid %d) to write everything back\n", record.process.pid);
+  if (!WaitUnserved(record, absl::Seconds(2))) {
+    std::printf("waiting for the client (pid %d) to write everything back\n", record.client.pid);
     std::fflush(stdout);
-    if (!WaitGone(record.process, timeout)) {
+    if (!WaitUnserved(record, timeout)) {
       return absl::DeadlineExceededError(
-          absl::StrCat(record.mountpoint, " is unmounted, but its client (pid ", record.process.pid,
+          absl::StrCat(record.mountpoint, " is unmounted, but its client (pid ", record.client.pid,
                        ") has not finished after ", HumanDuration(timeout),
                        "; it may still be used through an "
                        "open file, or wait for a server. Its log is ",
@@ -102,7 +108,7 @@ absl::Status WaitForClient(const MountRecord& record, absl::Duration timeout) {
   RemoveMountRecord(record.mountpoint);
   if (!left.has_value() || left->process != record.process) return absl::OkStatus();
   return absl::UnknownError(absl::StrCat(
-      record.mountpoint, " is unmounted, but its client (pid ", record.process.pid, ") ended with ",
+      record.mountpoint, " is unmounted, but its client (pid ", record.client.pid, ") ended with ",
       left->error.empty() ? "no word, so it may not have written everything back" : left->error,
       "; its log is ", record.log_file));
 }
@@ -136,7 +142,7 @@ absl::Status Unmount(const std::string& mountpoint, const UnmountOptions& option
                      absl::StrJoin(others, ", ")));
   }
   const std::optional<MountRecord> record = ReadMountRecord(mountpoint);
-  const bool client_alive = record.has_value() && IsRunning(record->process);
+  const bool client_alive = record.has_value() && IsServed(*record);
   UnmountOptions how = options;
   if (record.has_value() && !client_alive) how.lazy = true;  // a dead client's mount is of no use
   RETURN_IF_ERROR(Detach(mountpoint, how));

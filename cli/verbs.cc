@@ -57,6 +57,8 @@ int RunCommand(const std::vector<std::string>& arguments) {
   AddUp(app, program);
   AddDown(app, program);
   AddMount(app, program);
+  AddMountClient(app, program);
+  AddRestart(app, program);
   AddUmount(app, program);
   AddStatus(app, program);
   AddTarget(app, program);

@@ -34,6 +34,8 @@ int RunMountCommand(const std::vector<std::string>& arguments);
 void AddUp(CLI::App& app, Program& program);
 void AddDown(CLI::App& app, Program& program);
 void AddMount(CLI::App& app, Program& program);
+void AddMountClient(CLI::App& app, Program& program);  // of the supervisor, not shown
+void AddRestart(CLI::App& app, Program& program);
 void AddUmount(CLI::App& app, Program& program);
 void AddStatus(CLI::App& app, Program& program);
 void AddTarget(CLI::App& app, Program& program);

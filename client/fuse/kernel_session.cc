@@ -1,11 +1,14 @@
 #include "client/fuse/kernel_session.h"
 
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <spdlog/spdlog.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,6 +17,7 @@
 #include <fstream>
 #include <vector>
 
+#include "client/fuse/mount_terms.h"
 #include "client/fuse/operations.h"
 #include "common/status.h"
 #include "common/units.h"
@@ -80,58 +84,43 @@ fuse_lowlevel_ops AllOperations() {
   return ops;
 }
 
-// libfuse splits -o at commas.
-std::string Escape(const std::string& value) {
-  std::string escaped;
-  for (char c : value) {
-    if (c == ',' || c == '\\') escaped.push_back('\\');
-    escaped.push_back(c);
-  }
-  return escaped;
-}
-
-std::string KernelOptions(const MountOptions& options) {
-  const std::string fsname =
-      options.fsname.empty() ? absl::StrCat("penstock:", options.metaserver) : options.fsname;
-  std::vector<std::string> list{absl::StrCat("fsname=", Escape(fsname)), "subtype=penstock"};
-  if (options.allow_other) list.push_back("allow_other");
-  if (options.default_permissions) list.push_back("default_permissions");
-  if (options.read_only) list.push_back("ro");
-  list.insert(list.end(), options.kernel_options.begin(), options.kernel_options.end());
-  return absl::StrJoin(list, ",");
-}
-
 void IgnoreSignal(int) {}
+
+// An ordinary user's way to unmount; 0 or the errno.
+int RunFusermount(const std::string& mountpoint) {
+  std::vector<std::string> words{"fusermount3", "-u", "-z", "--", mountpoint};
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t pid = 0;
+  if (const int error = posix_spawnp(&pid, argv[0], nullptr, nullptr, argv.data(), environ);
+      error != 0) {
+    return error;
+  }
+  int status = 0;
+  if (waitpid(pid, &status, 0) != pid) return errno;
+  return status == 0 ? 0 : EPERM;
+}
 
 }  // namespace
 
-absl::Status KernelSession::Mount() {
-  const std::string options = KernelOptions(context_->options);
-  std::vector<std::string> words{"penstock", "-o", options};
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  fuse_args args = FUSE_ARGS_INIT(static_cast<int>(argv.size()), argv.data());
-  const fuse_lowlevel_ops ops = AllOperations();
-  session_ = fuse_session_new(&args, &ops, sizeof(ops), const_cast<MountContext*>(context_));
-  fuse_opt_free_args(&args);
-  if (session_ == nullptr) {
-    return PosixError(EINVAL, absl::StrCat("libfuse refused the options ", options));
+absl::Status KernelSession::Attach(MountJournal* journal) {
+  serving_ = pthread_self();
+  ASSIGN_OR_RETURN(session_, NewFuseSession(context_->options, AllOperations(),
+                                            const_cast<MountContext*>(context_)));
+  const int device = fcntl(context_->device->device(), F_DUPFD_CLOEXEC, 0);  // the session's own
+  if (const int error = fuse_session_custom_io(session_, DeviceIo::Callbacks(), device);
+      error != 0) {
+    return PosixError(-error, "libfuse refused the descriptor of the mount");
   }
-  if (fuse_session_mount(session_, context_->options.mountpoint.c_str()) != 0) {
-    return PosixError(
-        errno != 0 ? errno : EIO,
-        absl::StrCat("mounting on ", context_->options.mountpoint,
-                     " failed; is /dev/fuse there, and (when not root) fusermount3?"));
-  }
-  mounted_ = true;
   context_->memory->SetSession(session_);
-  return absl::OkStatus();
+  RETURN_IF_ERROR(context_->device->Greet(session_, journal));
+  return context_->device->Resend();
 }
 
 KernelSession::~KernelSession() {
   if (session_ == nullptr) return;
   context_->memory->SetSession(nullptr);
-  if (mounted_) fuse_session_unmount(session_);
   fuse_session_destroy(session_);
 }
 
@@ -152,14 +141,26 @@ absl::Status KernelSession::Serve() {
 }
 
 void KernelSession::Detach() {
-  if (umount2(context_->options.mountpoint.c_str(), MNT_DETACH) != 0) {
-    SPDLOG_WARN("mountpoint not detached error={}", strerror(errno));
-  }
+  const std::string& mountpoint = context_->options.mountpoint;
+  if (umount2(mountpoint.c_str(), MNT_DETACH) == 0) return;
+  int error = errno;
+  if (geteuid() != 0) error = RunFusermount(mountpoint);
+  if (error != 0) SPDLOG_WARN("mountpoint not detached error={}", strerror(error));
 }
 
 void KernelSession::End() {
   fuse_session_exit(session_);
   pthread_kill(serving_, SIGUSR2);
+}
+
+void KernelSession::DropCaches(const std::vector<std::pair<InodeNumber, bool>>& inodes) const {
+  for (const auto& [ino, pages] : inodes) {
+    const int error =
+        fuse_lowlevel_notify_inval_inode(session_, context_->ToNode(ino), pages ? 0 : -1, 0);
+    if (error != 0 && error != -ENOENT) {
+      SPDLOG_WARN("kernel keeps what it knows ino={} error={}", ino.value(), strerror(-error));
+    }
+  }
 }
 
 void KernelSession::TuneReadAhead() const {

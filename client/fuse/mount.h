@@ -1,5 +1,5 @@
-// A mount from beginning to end: connects to the metaserver, serves the mountpoint until it is
-// unmounted or SIGTERM comes, and leaves with everything flushed.
+// The client of one mount: connects to the metaserver, serves what the supervisor mounted until it
+// is unmounted or SIGTERM comes, and leaves with everything flushed.
 #pragma once
 
 #include <absl/status/status.h>
@@ -34,8 +34,22 @@ struct MountOptions {
   std::string fsname;                       // in the mount table; empty: penstock:METASERVER
 };
 
+// What the supervisor hands to the client; all stay open in the supervisor.
+struct MountDescriptors {
+  int device = -1;
+  int journal = -1;
+  int first_clone = -1;  // consecutive
+  int clones = 0;
+};
+
+// SIGUSR1: everything is flushed, and the process ends with this exit code; the session, locks that
+// are waited for and requests under way are left to the next client.
+inline constexpr int kExitRestart = 75;
+
 // Returns after the unmount. `on_ready` runs once, on another thread, when the mount answers. Must
-// be called before the process has other threads that could take SIGTERM, SIGINT and SIGHUP.
-absl::Status RunMount(const MountOptions& options, std::function<void()> on_ready);
+// be called before the process has other threads that could take SIGTERM, SIGINT, SIGHUP and
+// SIGUSR1.
+absl::Status RunMount(const MountOptions& options, const MountDescriptors& descriptors,
+                      std::function<void()> on_ready);
 
 }  // namespace penstock::client

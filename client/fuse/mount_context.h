@@ -2,6 +2,8 @@
 #pragma once
 
 #include "client/file_system.h"
+#include "client/fuse/device_io.h"
+#include "client/fuse/handle_table.h"
 #include "client/fuse/interrupt_grace.h"
 #include "client/fuse/kernel_memory.h"
 #include "client/fuse/libfuse.h"
@@ -12,6 +14,8 @@ namespace penstock::client {
 struct MountContext {
   FileSystem* fs = nullptr;
   InterruptGrace* interrupts = nullptr;
+  HandleTable* handles = nullptr;
+  DeviceIo* device = nullptr;
   KernelMemory* memory = nullptr;
   InodeNumber root;  // of the mounted directory: the kernel's FUSE_ROOT_ID
   MountOptions options;

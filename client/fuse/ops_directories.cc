@@ -11,17 +11,15 @@
 namespace penstock::client {
 namespace {
 
-DirectoryReader& ReaderOf(const fuse_file_info* fi) {
-  return *reinterpret_cast<DirectoryReader*>(fi->fh);
-}
-
 void Opendir(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
   Request request(req);
+  HandleTable& handles = request.handles();
   std::unique_ptr<DirectoryReader> reader = request.fs().OpenDirectory(request.Ino(ino));
   if ((fi->flags & O_NOATIME) != 0) reader->SetNoAtime();
-  DirectoryReader* raw = reader.release();
-  fi->fh = reinterpret_cast<uint64_t>(raw);
-  if (fuse_reply_open(request.Finish(), fi) == -ENOENT) delete raw;
+  auto number = handles.AddDirectory(std::move(reader), request.repeatable());
+  if (!number.ok()) return request.Reply(number.status());
+  fi->fh = *number;
+  if (fuse_reply_open(request.Finish(), fi) == -ENOENT) handles.RemoveDirectory(*number);
 }
 
 // An entry whose attributes are not at hand gets node id 0: the kernel takes its name only.
@@ -35,9 +33,11 @@ fuse_entry_param PlusParam(const MountContext& mount, const ListedEntry& listed)
 
 void List(fuse_req_t req, size_t size, off_t offset, fuse_file_info* fi, bool plus) {
   Request request(req);
-  auto entries = ReaderOf(fi).After(static_cast<uint64_t>(offset), plus, request.op());
+  auto reader = request.Directory(fi);
+  if (!reader.ok()) return request.Reply(reader.status());
+  auto entries = (*reader)->After(static_cast<uint64_t>(offset), plus, request.op());
   if (!entries.ok()) return request.Reply(entries.status());
-  request.fs().NoteDirectoryRead(ReaderOf(fi), request.op());
+  request.fs().NoteDirectoryRead(**reader, request.op());
   std::vector<char> buffer(size);
   size_t used = 0;
   std::vector<InodeNumber> remembered;  // by the kernel, with this answer
@@ -70,8 +70,9 @@ void Readdirplus(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_fil
 }
 
 void Releasedir(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
-  delete &ReaderOf(fi);
-  fuse_reply_err(req, 0);
+  Request request(req);
+  request.handles().RemoveDirectory(fi->fh);
+  request.Reply(absl::OkStatus());
 }
 
 void Fsyncdir(fuse_req_t req, fuse_ino_t, int, fuse_file_info*) {

@@ -13,8 +13,6 @@ namespace {
 
 constexpr size_t kNameLimit = 255;
 
-FileHandle& HandleOf(const fuse_file_info* fi) { return *reinterpret_cast<FileHandle*>(fi->fh); }
-
 OpenFlags FlagsOf(const fuse_file_info* fi) {
   return {.read = (fi->flags & O_ACCMODE) != O_WRONLY,
           .write = (fi->flags & O_ACCMODE) != O_RDONLY,
@@ -25,13 +23,20 @@ OpenFlags FlagsOf(const fuse_file_info* fi) {
 
 // The kernel keeps the handle until release. When it will not (the caller was interrupted), release
 // it here.
-void FillOpen(FileHandle* handle, fuse_file_info* fi) {
+absl::Status FillOpen(const Request& request, std::unique_ptr<FileHandle> handle,
+                      fuse_file_info* fi) {
   handle->no_atime = (fi->flags & O_NOATIME) != 0;
-  fi->fh = reinterpret_cast<uint64_t>(handle);
   fi->keep_cache = handle->keep_cache ? 1 : 0;
   // An append goes to the end that the file has then, which the kernel may not know: its bytes must
   // not lie in the kernel's pages at the place where it thinks that they are.
   fi->direct_io = handle->append ? 1 : 0;
+  auto number = request.handles().AddFile(handle, request.repeatable());
+  if (!number.ok()) {
+    request.fs().Release(std::move(handle));
+    return number.status();
+  }
+  fi->fh = *number;
+  return absl::OkStatus();
 }
 
 void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* fi) {
@@ -46,26 +51,23 @@ void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fu
     created = request.fs().Create({request.Ino(parent), name}, mode, FlagsOf(fi), request.op());
   }
   if (!created.ok()) return request.Reply(created.status());
-  FileSystem& fs = request.fs();
-  FileHandle* handle = created->handle.release();
-  FillOpen(handle, fi);
+  absl::Status filled = FillOpen(request, std::move(created->handle), fi);
+  if (!filled.ok()) return request.Reply(filled);
+  HandleTable& handles = request.handles();
   const MountContext& mount = request.mount();
   const fuse_entry_param param = ToEntryParam(mount, created->entry, /*name_cached=*/false);
   const int sent = fuse_reply_create(request.Finish(), &param, fi);
   if (sent == 0) mount.memory->Looked(InodeNumber(created->entry.attr().ino()));
-  if (sent == -ENOENT) fs.Release(std::unique_ptr<FileHandle>(handle));
+  if (sent == -ENOENT) handles.RemoveFile(fi->fh);
 }
 
 void Open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
   Request request(req);
   auto opened = request.fs().Open(request.Ino(ino), FlagsOf(fi), request.op());
   if (!opened.ok()) return request.Reply(opened.status());
-  FileSystem& fs = request.fs();
-  FileHandle* handle = opened->release();
-  FillOpen(handle, fi);
-  if (fuse_reply_open(request.Finish(), fi) == -ENOENT) {
-    fs.Release(std::unique_ptr<FileHandle>(handle));
-  }
+  absl::Status filled = FillOpen(request, std::move(*opened), fi);
+  if (!filled.ok()) return request.Reply(filled);
+  if (fuse_reply_open(request.Finish(), fi) == -ENOENT) request.handles().RemoveFile(fi->fh);
 }
 
 // A thread's buffer, kept: fresh memory for each megabyte would cost a page fault every 4 KiB.
@@ -85,8 +87,10 @@ struct ReadBuffer {
 void Read(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* fi) {
   thread_local ReadBuffer buffer;
   Request request(req);
+  auto handle = request.File(fi);
+  if (!handle.ok()) return request.Reply(handle.status());
   absl::Span<char> into = buffer.Get(size);
-  auto n = request.fs().Read(HandleOf(fi), static_cast<uint64_t>(offset), into, request.op());
+  auto n = request.fs().Read(**handle, static_cast<uint64_t>(offset), into, request.op());
   if (!n.ok()) return request.Reply(n.status());
   request.ReplyData({into.data(), *n});
 }
@@ -94,10 +98,17 @@ void Read(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info*
 void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offset,
            fuse_file_info* fi) {
   Request request(req);
+  absl::Status lost = request.handles().TakeLoss(fi->fh);
+  if (!lost.ok()) return request.Reply(lost);
+  auto handle = request.File(fi);
+  if (!handle.ok()) return request.Reply(handle.status());
   OpContext op = request.op();
   if (fi->writepage) op.thread = 0;  // a page of a shared mapping: the kernel's thread writes it
+  // Before, since the bytes may be lost from the call on; after, since all before may be settled.
+  request.handles().NoteWrite(fi->fh);
   absl::Status status =
-      request.fs().Write(HandleOf(fi), static_cast<uint64_t>(offset), {data, size}, op);
+      request.fs().Write(**handle, static_cast<uint64_t>(offset), {data, size}, op);
+  request.handles().NoteWrite(fi->fh);
   if (!status.ok()) return request.Reply(status);
   fuse_reply_write(request.Finish(), size);
 }
@@ -105,33 +116,51 @@ void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offs
 void Flush(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
   Request request(req);
   request.EndWithCaller();
-  const absl::Status status = request.fs().Flush(HandleOf(fi), request.op());
+  auto handle = request.File(fi);
+  if (!handle.ok()) return request.Reply(handle.status());
+  absl::Status status = request.fs().Flush(**handle, request.op());
+  request.handles().Settle(fi->fh);
   // After the bytes: who gets the lock next must see them.
-  request.fs().ReleaseOwner(HandleOf(fi), fi->lock_owner);
+  if (request.handles().MayHaveOldLocks(fi->fh)) request.fs().DoubtLocks(**handle, fi->lock_owner);
+  request.fs().ReleaseOwner(**handle, fi->lock_owner);
+  // Left for the others that have it open, as in FileSystem::Flush.
+  if (status.ok() && (*handle)->write) status = request.handles().PeekLoss(fi->fh);
   request.Reply(status);
 }
 
 void Fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* fi) {
   Request request(req);
-  request.Reply(request.fs().Fsync(HandleOf(fi), request.op()));
+  auto handle = request.File(fi);
+  if (!handle.ok()) return request.Reply(handle.status());
+  absl::Status status = request.fs().Fsync(**handle, request.op());
+  request.handles().Settle(fi->fh);
+  if (status.ok()) status = request.handles().TakeLoss(fi->fh);
+  request.Reply(status);
 }
 
 void Release(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
   Request request(req);
-  request.fs().Release(std::unique_ptr<FileHandle>(&HandleOf(fi)));
+  request.handles().RemoveFile(fi->fh);
   request.Reply(absl::OkStatus());
 }
 
 void Fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t length,
                fuse_file_info* fi) {
   Request request(req);
-  request.Reply(request.fs().Fallocate(HandleOf(fi), mode, static_cast<uint64_t>(offset),
-                                       static_cast<uint64_t>(length), request.op()));
+  auto handle = request.File(fi);
+  if (!handle.ok()) return request.Reply(handle.status());
+  request.handles().NoteWrite(fi->fh);
+  absl::Status status = request.fs().Fallocate(**handle, mode, static_cast<uint64_t>(offset),
+                                               static_cast<uint64_t>(length), request.op());
+  request.handles().NoteWrite(fi->fh);
+  request.Reply(status);
 }
 
 void Lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, fuse_file_info* fi) {
   Request request(req);
-  auto at = request.fs().Seek(HandleOf(fi), static_cast<uint64_t>(offset), whence, request.op());
+  auto handle = request.File(fi);
+  if (!handle.ok()) return request.Reply(handle.status());
+  auto at = request.fs().Seek(**handle, static_cast<uint64_t>(offset), whence, request.op());
   if (!at.ok()) return request.Reply(at.status());
   fuse_reply_lseek(request.Finish(), static_cast<off_t>(*at));
 }
@@ -139,12 +168,18 @@ void Lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, fuse_file_info*
 void CopyFileRange(fuse_req_t req, fuse_ino_t, off_t offset_in, fuse_file_info* in, fuse_ino_t,
                    off_t offset_out, fuse_file_info* out, size_t length, int) {
   Request request(req);
-  auto n = request.fs().CopyFileRange({.from = &HandleOf(in),
+  auto from = request.File(in);
+  if (!from.ok()) return request.Reply(from.status());
+  auto to = request.File(out);
+  if (!to.ok()) return request.Reply(to.status());
+  request.handles().NoteWrite(out->fh);
+  auto n = request.fs().CopyFileRange({.from = *from,
                                        .from_offset = static_cast<uint64_t>(offset_in),
-                                       .to = &HandleOf(out),
+                                       .to = *to,
                                        .to_offset = static_cast<uint64_t>(offset_out),
                                        .length = length},
                                       request.op());
+  request.handles().NoteWrite(out->fh);
   if (!n.ok()) return request.Reply(n.status());
   fuse_reply_write(request.Finish(), *n);
 }

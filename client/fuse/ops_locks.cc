@@ -19,8 +19,6 @@ namespace {
 
 constexpr uint64_t kLastByte = INT64_MAX;
 
-FileHandle& HandleOf(const fuse_file_info* fi) { return *reinterpret_cast<FileHandle*>(fi->fh); }
-
 wire::LockType ToType(short type) {
   switch (type) {
     case F_RDLCK:
@@ -83,11 +81,14 @@ void Park(Request& request, uint64_t ticket) {
 }
 
 void SetLock(Request& request, const fuse_file_info* fi, wire::FileLock lock, bool wait) {
+  auto handle = request.File(fi);
+  if (!handle.ok()) return request.Reply(handle.status());
+  request.handles().NoteLock(fi->fh);  // before: a client that dies leaves it to the next one
   if (!wait || lock.type() == wire::LOCK_TYPE_NONE) {
-    return request.Reply(request.fs().SetLock(HandleOf(fi), std::move(lock), request.op()));
+    return request.Reply(request.fs().SetLock(**handle, std::move(lock), request.op()));
   }
   const FileSystem::LockWait begun =
-      request.fs().BeginLock(HandleOf(fi), std::move(lock), request.op());
+      request.fs().BeginLock(**handle, std::move(lock), request.op());
   if (begun.queued) return Park(request, begun.ticket);
   request.Reply(begun.status);
 }
@@ -121,7 +122,9 @@ void Flock(fuse_req_t req, fuse_ino_t, fuse_file_info* fi, int op) {
 
 void Getlk(fuse_req_t req, fuse_ino_t, fuse_file_info* fi, struct flock* lock) {
   Request request(req);
-  auto found = request.fs().GetLock(HandleOf(fi), ToFileLock(fi, *lock), request.op());
+  auto handle = request.File(fi);
+  if (!handle.ok()) return request.Reply(handle.status());
+  auto found = request.fs().GetLock(**handle, ToFileLock(fi, *lock), request.op());
   if (!found.ok()) return request.Reply(found.status());
   const struct flock answer = ToFlock(*found);
   fuse_reply_lock(request.Finish(), &answer);

@@ -28,6 +28,10 @@ Request::Request(fuse_req_t req)
   op_.thread = static_cast<uint64_t>(caller->pid);
   interrupt_ = ThreadInterrupt();
   op_.interrupt = interrupt_;
+  const CurrentRequest current = DeviceIo::Current();
+  repeatable_.number = current.number;
+  repeatable_.again = current.again;
+  op_.request = &repeatable_;
   fuse_req_interrupt_func(req, OnInterrupt, this);
 }
 
@@ -40,6 +44,14 @@ void Request::OnInterrupt(fuse_req_t, void* self) {
 
 Request::~Request() {
   if (!finished_) fuse_reply_err(Finish(), EIO);
+}
+
+absl::StatusOr<FileHandle*> Request::File(const fuse_file_info* fi) const {
+  return mount_->handles->File(fi->fh, op_);
+}
+
+absl::StatusOr<DirectoryReader*> Request::Directory(const fuse_file_info* fi) const {
+  return mount_->handles->Directory(fi->fh);
 }
 
 bool Request::NeedsGroups(mode_t mode) const {

@@ -20,6 +20,11 @@ class Request {
   FileSystem& fs() const { return *mount_->fs; }
   const OpContext& op() const { return op_; }
   InodeNumber Ino(fuse_ino_t node) const { return mount_->ToInode(node); }
+  // The open file or directory that the kernel names.
+  absl::StatusOr<FileHandle*> File(const fuse_file_info* fi) const;
+  absl::StatusOr<DirectoryReader*> Directory(const fuse_file_info* fi) const;
+  HandleTable& handles() const { return *mount_->handles; }
+  const RepeatableRequest& repeatable() const { return repeatable_; }
   // Adds the caller's supplementary groups, which costs a read of /proc. False: nothing new.
   bool AddGroups();
   // Whether set-group-id of a new inode depends on the caller's groups.
@@ -43,6 +48,7 @@ class Request {
   const MountContext* mount_;
   static void OnInterrupt(fuse_req_t req, void* self);
 
+  RepeatableRequest repeatable_;  // its slot is given back when this ends: after the answer
   OpContext op_;
   net::Interrupt* interrupt_;  // op_.interrupt; the thread's
   bool finished_ = false;
