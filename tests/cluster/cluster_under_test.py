@@ -95,18 +95,42 @@ class ClusterUnderTest:
 
     # --- its processes ---------------------------------------------------------------------------
     def processes(self, kind):
-        """Pids of 'metaserver', 'chunkserver' or 'mount', oldest first."""
+        """Pids of 'metaserver', 'chunkserver' or 'mount', oldest first.
+
+        A mount has a supervisor and a client, which the supervisor starts again: 'mount' is both,
+        supervisors first, so that nobody is started again while both are killed; 'supervisor' and
+        'client' are one of them."""
         wanted = {"metaserver": "penstock-metaserver", "chunkserver": "penstock-chunkserver",
-                  "mount": "penstock"}[kind]
+                  "mount": "penstock", "supervisor": "penstock", "client": "penstock"}[kind]
         pids = []
         for pid, argv in scratch.processes_naming(self.home):
             try:
                 executable = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
             except OSError:
                 continue
-            if executable.replace(" (deleted)", "") == wanted:
-                pids.append(pid)
-        return sorted(pids)
+            is_client = len(argv) > 1 and argv[1] == "mount-client"
+            if executable.replace(" (deleted)", "") == wanted \
+                    and is_client != {"supervisor": True, "client": False}.get(kind):
+                pids.append((is_client, pid))
+        return [pid for _, pid in sorted(pids)]
+
+    def client_of(self, mountpoint):
+        """Pid of the client that serves a mount; None while there is none."""
+        for pid in self.processes("client"):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    if mountpoint in file.read().decode().split("\0"):
+                        return pid
+            except OSError:
+                continue
+        return None
+
+    def kill_client(self, mountpoint=None, number=signal.SIGKILL):
+        """Ends the client of one mount and returns its pid; the supervisor starts another."""
+        pid = wait_for(lambda: self.client_of(mountpoint or self.mountpoint), 30, "a client")
+        os.kill(pid, number)
+        wait_for(lambda: not os.path.exists(f"/proc/{pid}"), 30, f"the end of client {pid}")
+        return pid
 
     def chunkserver(self, number):
         """Pid of chunkserver `number` (1..N), told by its directory on the command line."""
