@@ -20,6 +20,7 @@ bool MayTryAgain(const absl::Status& status) {
   // The condition of a publish does not hold: it must be made anew from a fresh record.
   const Reason reason = ReasonOf(status);
   if (reason == Reason::kInlineDropped || reason == Reason::kContentChanged) return false;
+  if (reason == Reason::kFileShared) return false;  // the caller takes its turn first
   return IsRetryable(status) || absl::IsDeadlineExceeded(status);
 }
 
@@ -52,7 +53,8 @@ absl::Status MetaClient::SendMutation(Kind kind, google::protobuf::Message* requ
 absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& request,
                                 wire::MetaContext* context, google::protobuf::Message* response,
                                 const OpContext& op) {
-  const absl::Time deadline = absl::Now() + options_.io_timeout;
+  const absl::Duration patience = std::min(options_.io_timeout, op.timeout);
+  const absl::Time deadline = absl::Now() + patience;
   Backoff backoff(absl::Milliseconds(10), absl::Milliseconds(500));
   bool may_have_happened = false;
   for (int attempt = 0;; ++attempt) {
@@ -65,6 +67,7 @@ absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& requ
     }
     // The first try of a mutation is waited for, so that a signal rarely leaves its outcome open.
     const bool interruptible = !kind.mutation || attempt > 0;
+    calls_.fetch_add(1, std::memory_order_relaxed);
     absl::Status status =
         transport_->Call(kind.method, request, response,
                          {.timeout = std::min(options_.try_timeout, deadline - absl::Now()),
@@ -82,9 +85,8 @@ absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& requ
     }
     const absl::Duration pause = backoff.Next();
     if (absl::Now() + pause >= deadline) {
-      return PosixError(
-          EIO, absl::StrCat("metaserver did not answer in ",
-                            absl::FormatDuration(options_.io_timeout), ": ", status.message()));
+      return PosixError(EIO, absl::StrCat("metaserver did not answer in ",
+                                          absl::FormatDuration(patience), ": ", status.message()));
     }
     if (!SessionEnded(status)) RETURN_IF_ERROR(SleepFor(pause, op));
     response->Clear();
@@ -94,7 +96,7 @@ absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& requ
 absl::StatusOr<uint32_t> MetaClient::TakeSlot(const OpContext& op) {
   absl::MutexLock lock(&mu_);
   auto any_free = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !free_slots_.empty(); };
-  RETURN_IF_ERROR(WaitUntil(&mu_, any_free, options_.io_timeout, op));
+  RETURN_IF_ERROR(WaitUntil(&mu_, any_free, std::min(options_.io_timeout, op.timeout), op));
   const uint32_t slot = free_slots_.back();
   free_slots_.pop_back();
   return slot;

@@ -95,6 +95,10 @@ absl::Status Metaserver::OpenState() {
   names.sessions.timeout = options_.session_timeout;
   names.sessions.expiry = options_.session_expiry;
   ASSIGN_OR_RETURN(names_, Namespace::Open(names, store_.get(), log_.get(), clock_));
+  lock_events_ = std::make_unique<LockEvents>(&names_->events());
+  file_locks_ = std::make_unique<FileLocks>(FileLocksOptions(), lock_events_.get());
+  lock_service_ = std::make_unique<LockService>(file_locks_.get(), &names_->sessions());
+  lock_service_->Attach();
   return absl::OkStatus();
 }
 
@@ -114,6 +118,7 @@ absl::Status Metaserver::Serve(net::ClusterKey key) {
   rpc.program = "penstock-metaserver";
   rpc_ = std::make_unique<net::RpcServer>(transport_.get(), rpc);
   meta_service_->Register(*rpc_);
+  lock_service_->Register(*rpc_);
 
   cluster_->Start();
   meta_service_->Start();
@@ -124,6 +129,7 @@ absl::Status Metaserver::Serve(net::ClusterKey key) {
   admin_service_ = std::make_unique<AdminService>(
       AdminService::Sources{.cluster = cluster_.get(),
                             .names = names_.get(),
+                            .locks = file_locks_.get(),
                             .clock = clock_,
                             .address = absl::StrCat(host, ":", rpc_->port())});
   ASSIGN_OR_RETURN(control_,

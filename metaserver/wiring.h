@@ -13,6 +13,8 @@
 #include "common/net/transport.h"
 #include "metaserver/cluster/cluster_state.h"
 #include "metaserver/directory_lock.h"
+#include "metaserver/locks/file_locks.h"
+#include "metaserver/locks/lock_events.h"
 #include "metaserver/log/replicated_log.h"
 #include "metaserver/metaserver_options.h"
 #include "metaserver/namespace.h"
@@ -20,6 +22,7 @@
 #include "metaserver/service/admin_service.h"
 #include "metaserver/service/cluster_service.h"
 #include "metaserver/service/control_server.h"
+#include "metaserver/service/lock_service.h"
 #include "metaserver/service/meta_service.h"
 #include "metaserver/store/meta_store.h"
 
@@ -55,6 +58,9 @@ class Metaserver {
   std::unique_ptr<ReplicatedLog> log_;
   std::unique_ptr<ClusterState> cluster_;
   std::unique_ptr<Namespace> names_;
+  std::unique_ptr<LockEvents> lock_events_;
+  std::unique_ptr<FileLocks> file_locks_;
+  std::unique_ptr<LockService> lock_service_;
   std::unique_ptr<Reclaimer> reclaimer_;
   std::unique_ptr<MetaService> meta_service_;
   std::unique_ptr<ClusterService> cluster_service_;

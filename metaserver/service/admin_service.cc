@@ -45,6 +45,9 @@ std::vector<wire::ClientInfo> AdminService::Clients() const {
     client.set_leases(sources_.names->leases().leases(session.record.id));
     client.set_events_unanswered(sources_.names->events().unanswered(session.record.id));
     client.set_stale(session.since_heartbeat >= sources_.names->sessions().options().timeout);
+    const LockCounts locks = sources_.locks->CountsOf(session.record.id);
+    client.set_locks(locks.locks);
+    client.set_locks_waiting(locks.waiting);
     Copy(session.transports, client.mutable_transports());
   }
   return clients;

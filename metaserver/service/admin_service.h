@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "metaserver/cluster/cluster_state.h"
+#include "metaserver/locks/file_locks.h"
 #include "metaserver/namespace.h"
 #include "proto/admin.grpc.pb.h"
 
@@ -17,6 +18,7 @@ class AdminService final : public wire::Admin::Service {
   struct Sources {
     ClusterState* cluster = nullptr;
     Namespace* names = nullptr;
+    FileLocks* locks = nullptr;
     Clock* clock = nullptr;
     std::string address;  // of Penstock RPC, "host:port", for people
   };

@@ -85,7 +85,12 @@ bool SessionTable::IsDue(const Session& session) const {
   return Silence(session) >= (session.in_the_way ? options_.timeout : options_.expiry);
 }
 
-absl::Status SessionTable::CloseSession(SessionId id) { return End({id}, Why::kClosed); }
+absl::Status SessionTable::CloseSession(SessionId id) {
+  RETURN_IF_ERROR(End({id}, Why::kClosed));
+  // Its client is done: what it held need not wait for the fence.
+  if (hooks_.gone) hooks_.gone(id);
+  return absl::OkStatus();
+}
 absl::Status SessionTable::Evict(SessionId id) { return End({id}, Why::kEvicted); }
 
 void SessionTable::EndIfStale(SessionId id) {
@@ -95,6 +100,9 @@ void SessionTable::EndIfStale(SessionId id) {
 }
 
 absl::Status SessionTable::Reap(SessionFence& fence) {
+  if (hooks_.in_the_way) {
+    for (SessionId id : hooks_.in_the_way()) EndIfStale(id);
+  }
   RETURN_IF_ERROR(End(ChooseDue(), Why::kSilent));
   for (SessionId id : TakeUnfenced()) {
     fence.Fence(id, [fenced = fenced_, id] {
@@ -154,6 +162,7 @@ void SessionTable::ForgetFenced() {
       sessions_.erase(it);
     }
     if (end_events_.gone) end_events_.gone(id);
+    if (hooks_.gone) hooks_.gone(id);
   }
 }
 

@@ -121,8 +121,19 @@ bool SessionTable::IsKnown(SessionId id) const {
   return sessions_.contains(id.value());
 }
 
+std::vector<SessionId> SessionTable::KnownSessions() const {
+  std::vector<SessionId> known;
+  absl::MutexLock lock(&mu_);
+  for (const auto& [id, session] : sessions_) known.emplace_back(id);
+  return known;
+}
+
 absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& request,
                                      bool keeps_leases) {
+  if (request.whole() && hooks_.presented) {
+    RETURN_IF_ERROR(Check(SessionId(request.session_id())));
+    hooks_.presented(request);
+  }
   absl::MutexLock lock(&mu_);
   ASSIGN_OR_RETURN(Session* const session, FindLive(SessionId(request.session_id())));
   const size_t more = static_cast<size_t>(request.opened_size() + request.opened_write_size());

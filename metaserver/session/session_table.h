@@ -55,6 +55,17 @@ struct SessionInfo {
   std::vector<wire::PeerTransport> transports;
 };
 
+// What others do at turns of a session's life. Called with no lock held.
+struct SessionHooks {
+  // It says what it holds, all of it; before the report counts.
+  std::function<void(const wire::SessionHeartbeatRequest& report)> presented;
+  // Nothing of it can come any more: closed by its client and that is on disk, or fenced. May be
+  // called twice.
+  std::function<void(SessionId session)> gone;
+  // Those that hold what others wait for: asked before each search for silent sessions.
+  std::function<std::vector<SessionId>()> in_the_way;
+};
+
 // One session that has an inode open.
 struct OpenElsewhere {
   SessionId session;
@@ -68,6 +79,8 @@ class SessionTable {
   static absl::StatusOr<std::unique_ptr<SessionTable>> Open(SessionTableOptions options,
                                                             MetaStore* store, ReplicatedLog* log,
                                                             Clock* clock);
+
+  void SetHooks(SessionHooks hooks) { hooks_ = std::move(hooks); }  // before anybody can call
 
   absl::StatusOr<SessionId> OpenSession(const wire::OpenSessionRequest& request,
                                         std::string_view peer_address);
@@ -114,6 +127,7 @@ class SessionTable {
   absl::InlinedVector<OpenElsewhere, 2> Others(InodeNumber ino, SessionId self) const;
   bool IsHeld(InodeNumber ino) const;
   bool IsKnown(SessionId session) const;  // also while it is being fenced
+  std::vector<SessionId> KnownSessions() const;
   // Every session has reported what it holds at this time or later: whoever had a file open then
   // has said so. InfinitePast while one has not reported since the start of this process.
   absl::Time AllReportedAt() const;
@@ -154,9 +168,9 @@ class SessionTable {
     absl::Duration last_heartbeat;  // SinceBoot
     bool whole = false;             // what it holds is known since this process started
     absl::Time last_report = absl::InfinitePast();
-    bool in_the_way = false;                    // others wait for what it holds, and it is stale
-    bool ending = false;                        // its end is on the way to the disk
-    bool fencing = false;                       // handed to the fence
+    bool in_the_way = false;                      // others wait for what it holds, and it is stale
+    bool ending = false;                          // its end is on the way to the disk
+    bool fencing = false;                         // handed to the fence
     absl::flat_hash_map<uint64_t, Opened> opens;  // by inode
     uint32_t writes = 0;
     absl::Duration last_kept;  // SinceBoot: the last heartbeat that kept its leases
@@ -207,6 +221,7 @@ class SessionTable {
   ReplicatedLog* const log_;
   Clock* const clock_;
   IdBlocks ids_;
+  SessionHooks hooks_;  // constant once calls come
   EndEvents end_events_;
   const std::shared_ptr<Fenced> fenced_ = std::make_shared<Fenced>();
   mutable absl::Mutex mu_;
