@@ -14,6 +14,8 @@ class Rewritten : public MixedFile {
   int64_t MakeFirst(Node& node) override { return Write(node, 0, O_CREAT); }
   int64_t Apply(Node& node, int64_t version) override { return Write(node, version, 0); }
 
+  bool IsBytes() const override { return true; }
+
   Found Observe(Node& node) override {
     std::string data;
     const int64_t error = node.calls.ReadFile(Name(), &data);
@@ -47,6 +49,8 @@ class Held : public MixedFile {
     if (result > 0 && node.options().sync) result = node.calls.Fsync(fd_);
     return std::min<int64_t>(result, 0);
   }
+
+  bool IsBytes() const override { return true; }
 
   Found Observe(Node& node) override {
     if (int64_t error = Hold(node)) return {error};
@@ -120,6 +124,8 @@ class Growing : public MixedFile {
     node.calls.Note(" of %s [%lld]", Name().c_str(), static_cast<long long>(version));
     return result < 0 ? result : closed;
   }
+
+  bool IsBytes() const override { return true; }
 
   Found Observe(Node& node) override {
     struct stat info = {};
