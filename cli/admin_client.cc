@@ -88,6 +88,12 @@ absl::StatusOr<wire::ListGroupsResponse> AdminClient::ListGroups() {
 absl::StatusOr<wire::ListClientsResponse> AdminClient::ListClients() {
   return Call(&wire::Admin::Stub::ListClients, wire::ListClientsRequest(), kTimeout);
 }
+absl::StatusOr<wire::EvictClientResponse> AdminClient::EvictClient(uint64_t session) {
+  wire::EvictClientRequest request;
+  request.set_session_id(session);
+  return Call(&wire::Admin::Stub::EvictClient, request, kTimeout);
+}
+
 absl::StatusOr<wire::StatPathResponse> AdminClient::StatPath(const std::string& path) {
   wire::StatPathRequest request;
   request.set_path(path);

@@ -21,6 +21,7 @@ class AdminClient {
   absl::StatusOr<wire::ListTargetsResponse> ListTargets();
   absl::StatusOr<wire::ListGroupsResponse> ListGroups();
   absl::StatusOr<wire::ListClientsResponse> ListClients();
+  absl::StatusOr<wire::EvictClientResponse> EvictClient(uint64_t session);
   absl::StatusOr<wire::StatPathResponse> StatPath(const std::string& path);
 
  private:

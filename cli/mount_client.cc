@@ -99,7 +99,7 @@ absl::StatusOr<Plan> MakePlan(const MountCommand& command) {
   plan.settings = command.settings;
   client::MountOptions& options = plan.options;
   options.mountpoint = AbsolutePath(command.mountpoint);
-  ClearDeadMount(options.mountpoint);
+  ClearDeadMount(WithoutSymlinks(options.mountpoint));
   RETURN_IF_ERROR(CheckMountpoint(options.mountpoint));
   // As the kernel will show it, so that `penstock umount` finds it.
   options.mountpoint = WithoutSymlinks(options.mountpoint);
@@ -108,8 +108,6 @@ absl::StatusOr<Plan> MakePlan(const MountCommand& command) {
   RETURN_IF_ERROR(ResolveSource(command, plan));
   const MountSettings& s = command.settings;
   options.io_timeout = s.io_timeout;
-  options.entry_timeout = s.entry_timeout;
-  options.attr_timeout = s.attr_timeout;
   options.allow_other = s.allow_other;
   options.default_permissions = s.default_permissions;
   options.sync_on_close = s.sync_on_close;
@@ -117,6 +115,8 @@ absl::StatusOr<Plan> MakePlan(const MountCommand& command) {
   options.memory_bytes = s.memory_bytes;
   options.max_connections = s.max_connections;
   options.read_ahead_kib = s.read_ahead_kib;
+  options.atime = s.atime;
+  options.directory_atime = s.directory_atime;
   options.kernel_options = s.kernel_options;
   plan.log_file = s.log_file;
   if (plan.log_file.empty() && !command.foreground) {

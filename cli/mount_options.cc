@@ -31,11 +31,9 @@ bool IsKernelOption(absl::string_view name) {
 // Those that mount(8), systemd and fstab's readers act on; they mean nothing to a file system.
 bool IsForOthers(absl::string_view name) {
   static const absl::flat_hash_set<absl::string_view> kNames = {
-      "defaults", "auto", "noauto", "nofail", "_netdev", "user", "nouser", "users", "nousers",
-      "owner", "group", "nogroup", "comment", "silent", "loud",
-      // Finer rules for access times, which Penstock does not keep on reads anyway.
-      "relatime", "norelatime", "strictatime", "nostrictatime", "diratime", "nodiratime",
-      "lazytime", "nolazytime"};
+      "defaults", "auto",   "noauto",  "nofail",   "_netdev",   "user",
+      "nouser",   "users",  "nousers", "owner",    "group",     "nogroup",
+      "comment",  "silent", "loud",    "lazytime", "nolazytime"};
   return kNames.contains(name) || absl::StartsWith(name, "x-") || absl::StartsWith(name, "X-");
 }
 
@@ -103,8 +101,6 @@ absl::Status SetText(const Option& option, bool is_path, std::string* target) {
 std::optional<absl::Status> ApplyValue(const Option& option, MountSettings& settings) {
   if (option.name == "key") return SetText(option, true, &settings.key_file);
   if (option.name == "io_timeout") return SetDuration(option, &settings.io_timeout);
-  if (option.name == "entry_timeout") return SetDuration(option, &settings.entry_timeout);
-  if (option.name == "attr_timeout") return SetDuration(option, &settings.attr_timeout);
   if (option.name == "memory") return SetBytes(option, &settings.memory_bytes);
   if (option.name == "connections") return SetInt(option, 1, 64, &settings.max_connections);
   if (option.name == "read_ahead_kib") return SetInt(option, 0, 1 << 20, &settings.read_ahead_kib);
@@ -131,6 +127,24 @@ bool ApplySwitch(absl::string_view name, MountSettings& settings) {
   return true;
 }
 
+// Rules of access times: the client follows them. libfuse tells the kernel of `noatime` only.
+bool ApplyAtime(absl::string_view name, MountSettings& settings) {
+  using client::AtimeRule;
+  if (name == "noatime") {
+    settings.atime = AtimeRule::kNever;
+  } else if (name == "strictatime") {
+    settings.atime = AtimeRule::kAlways;
+  } else if (name == "atime" || name == "relatime" || name == "norelatime" ||
+             name == "nostrictatime") {
+    settings.atime = AtimeRule::kRelatime;  // Linux has no other when nothing is said
+  } else if (name == "diratime" || name == "nodiratime") {
+    settings.directory_atime = name == "diratime";
+  } else {
+    return false;
+  }
+  return true;
+}
+
 absl::Status ApplyOne(absl::string_view text, MountSettings& settings) {
   Option option;
   const size_t equals = text.find('=');
@@ -140,10 +154,12 @@ absl::Status ApplyOne(absl::string_view text, MountSettings& settings) {
   if (std::optional<absl::Status> applied = ApplyValue(option, settings)) return *applied;
   if (!option.value.has_value()) {
     if (ApplySwitch(option.name, settings)) return absl::OkStatus();
+    const bool atime = ApplyAtime(option.name, settings);
     if (IsKernelOption(option.name)) {
       settings.kernel_options.emplace_back(option.name);
       return absl::OkStatus();
     }
+    if (atime) return absl::OkStatus();
   }
   return UsageError(absl::StrCat("unknown mount option '", text,
                                  "'; `penstock mount --help` lists those there are"));
@@ -171,8 +187,6 @@ std::string MountOptionsHelp() {
                        at that address, /etc/penstock/cluster.key)
   io_timeout=60s       how long I/O waits for a lost server before it gives EIO
   sync_on_close        close() returns when the bytes are on the servers' disks
-  entry_timeout=1s     how long the kernel may keep names of directories
-  attr_timeout=1s      how long the kernel may keep attributes of directories
   memory=1GiB          most memory of the client
   connections=8        most connections to each server
   read_ahead_kib=8192  how far the kernel reads ahead (set as root)
@@ -180,7 +194,9 @@ std::string MountOptionsHelp() {
   log_level=info       debug, info, warning or error
   pid_file=FILE        written while mounted
   allow_other          everybody may use the mount (root's default; no_allow_other turns it off)
-  ro rw noatime nodev nosuid noexec dev suid exec sync ...   as every file system takes them
+  noatime              reads change no access times: saves a call for the first read of each file
+  relatime strictatime nodiratime   which reads do (relatime is the default)
+  ro rw nodev nosuid noexec dev suid exec sync ...   as every file system takes them
   _netdev nofail auto noauto user x-* ...   for fstab, accepted)";
 }
 

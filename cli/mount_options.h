@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "client/client_options.h"
 #include "common/units.h"
 
 namespace penstock::cli {
@@ -17,8 +18,6 @@ namespace penstock::cli {
 struct MountSettings {
   std::string key_file;                             // key=FILE
   absl::Duration io_timeout = absl::Seconds(60);    // I/O waits so long for a lost server, then EIO
-  absl::Duration entry_timeout = absl::Seconds(1);  // directories' names in the kernel's cache
-  absl::Duration attr_timeout = absl::Seconds(1);   // directories' attributes
   uint64_t memory_bytes = kGiB;                     // of the client
   int max_connections = 8;                          // to each server
   int read_ahead_kib = 8192;                        // of the kernel
@@ -26,8 +25,10 @@ struct MountSettings {
   bool read_only = false;
   bool allow_other = false;  // root's default is true
   bool default_permissions = true;
-  std::vector<std::string> kernel_options;  // noatime, nodev, ... in the order given
-  std::string log_file;                     // of the client; empty: chosen
+  client::AtimeRule atime = client::AtimeRule::kRelatime;  // noatime, relatime, strictatime
+  bool directory_atime = true;                             // nodiratime
+  std::vector<std::string> kernel_options;                 // noatime, nodev, ... in the order given
+  std::string log_file;                                    // of the client; empty: chosen
   std::string log_level = "info";
   std::string pid_file;  // additional, for scripts
 };

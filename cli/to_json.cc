@@ -87,6 +87,9 @@ Json ToJson(const wire::ClientInfo& info) {
           {"last_heartbeat_ms", info.last_heartbeat_ms()},
           {"open_files", info.open_files()},
           {"open_files_write", info.open_files_write()},
+          {"stale", info.stale()},
+          {"leases", info.leases()},
+          {"events_unanswered", info.events_unanswered()},
           {"locks", info.locks()},
           {"locks_waiting", info.locks_waiting()},
           {"transports", Plain(info.transports())}};

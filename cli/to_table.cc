@@ -44,7 +44,7 @@ std::string TargetRows(const Targets& targets) {
 template <typename Clients>
 std::string ClientRows(const Clients& clients) {
   Table table({"CLIENT", "HOST", "ADDRESS", "MOUNTPOINT", ">PID", "CONNECTED", "HEARTBEAT", ">OPEN",
-               ">WRITING", "TRANSPORT", "VERSION"});
+               ">WRITING", ">LEASES", ">LOCKS", "TRANSPORT", "VERSION"});
   for (const wire::ClientInfo& info : clients) {
     std::vector<std::string> transports;
     for (const wire::PeerTransport& peer : info.transports()) {
@@ -55,8 +55,9 @@ std::string ClientRows(const Clients& clients) {
     table.Add({absl::StrFormat("%x", info.session_id()), info.hostname(), info.address(),
                info.mountpoint(), absl::StrCat(info.pid()),
                HumanDuration(absl::Seconds(static_cast<int64_t>(info.connected_s()))),
-               absl::StrCat(Age(info.last_heartbeat_ms()), " ago"), absl::StrCat(info.open_files()),
-               absl::StrCat(info.open_files_write()),
+               absl::StrCat(Age(info.last_heartbeat_ms()), info.stale() ? " ago, stale" : " ago"),
+               absl::StrCat(info.open_files()), absl::StrCat(info.open_files_write()),
+               absl::StrCat(info.leases()), absl::StrCat(info.locks()),
                transports.empty() ? "-" : absl::StrJoin(transports, ", "), info.version()});
   }
   return table.Render();

@@ -8,10 +8,8 @@ namespace penstock::client {
 
 CacheChange::CacheChange(EntryCache* cache, std::vector<NameRef> names,
                          std::vector<InodeNumber> inodes)
-    : cache_(cache),
-      names_(std::move(names)),
-      inodes_(std::move(inodes)),
-      states_(names_.size()) {
+    : cache_(cache), names_(std::move(names)), inodes_(std::move(inodes)), states_(names_.size()) {
+  if (cache_ == nullptr) return;
   absl::MutexLock lock(&cache_->mu_);
   token_ = cache_->token();
   for (const NameRef& name : names_) {
@@ -24,12 +22,18 @@ CacheChange::CacheChange(EntryCache* cache, std::vector<NameRef> names,
 void CacheChange::IsHere(size_t name, InodeNumber ino, uint32_t type) {
   states_[name] = EntryCache::NameState{EntryCache::Kind::kHere, ino.value(), type & S_IFMT};
 }
-void CacheChange::IsAbsent(size_t name) { states_[name] = EntryCache::NameState{EntryCache::Kind::kAbsent, 0, 0}; }
+void CacheChange::IsAbsent(size_t name) {
+  states_[name] = EntryCache::NameState{EntryCache::Kind::kAbsent, 0, 0};
+}
 void CacheChange::IsUnchanged() { unchanged_ = true; }
-void CacheChange::IsNow(const wire::Entry& record) { records_.push_back(record); }
+void CacheChange::IsNow(const wire::Entry& record) {
+  // What another one writes, too, is asked for each time.
+  if (!record.other_writers() && !record.truncating()) records_.push_back(record);
+}
 
 // From here on the new state may be given, unless something else happened to it meanwhile.
 CacheChange::~CacheChange() {
+  if (cache_ == nullptr) return;
   absl::MutexLock lock(&cache_->mu_);
   auto unmark = [&](uint64_t mark) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     auto it = cache_->changing_.find(mark);

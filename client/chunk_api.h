@@ -40,6 +40,12 @@ struct StoredChunk {
   ChunkVersion version;
 };
 
+// What a change did, on every in-sync member.
+struct ChunkChanged {
+  ChunkVersion version;
+  int64_t length_delta = 0;  // bytes more (or fewer) stored; a repeat may say 0
+};
+
 struct ReadOutcome {
   bool holes = false;  // some bytes are zeros because every reachable in-sync copy lacks them
 };
@@ -55,10 +61,10 @@ class ChunkApi {
   virtual absl::StatusOr<ReadOutcome> Read(const FileLayout& layout, uint64_t offset,
                                            absl::Span<char> into, const OpContext& op) = 0;
   // OK: on every in-sync member.
-  virtual absl::StatusOr<ChunkVersion> Write(const FileLayout& layout, const ChunkPut& put,
+  virtual absl::StatusOr<ChunkChanged> Write(const FileLayout& layout, const ChunkPut& put,
                                              const OpContext& op) = 0;
-  // All of `cuts`, in any order; versions in the order of `cuts`.
-  virtual absl::StatusOr<std::vector<ChunkVersion>> Change(const FileLayout& layout,
+  // All of `cuts`, in any order; what they did in the order of `cuts`.
+  virtual absl::StatusOr<std::vector<ChunkChanged>> Change(const FileLayout& layout,
                                                            absl::Span<const ChunkCut> cuts,
                                                            const OpContext& op) = 0;
   // OK: at least these versions are on the disks of every in-sync member.

@@ -46,9 +46,13 @@ absl::Status ResultOf(const absl::Status& whole, const google::protobuf::Message
   return StatusOf(**result);
 }
 
+ChunkChanged ChangedOf(const wire::ChunkResult& result) {
+  return {VersionOf(result.version()), result.length_delta()};
+}
+
 }  // namespace
 
-absl::StatusOr<ChunkVersion> ChunkClient::Write(const FileLayout& layout, const ChunkPut& put,
+absl::StatusOr<ChunkChanged> ChunkClient::Write(const FileLayout& layout, const ChunkPut& put,
                                                 const OpContext& op) {
   wire::WriteChunksRequest request;
   wire::ChunkWrite* write = request.add_writes();
@@ -75,16 +79,16 @@ absl::StatusOr<ChunkVersion> ChunkClient::Write(const FileLayout& layout, const 
       RETURN_IF_ERROR(RunBatches(one, op));
       const wire::ChunkResult* result = nullptr;
       status = ResultOf<wire::WriteChunksResponse>(one[0].status, *one[0].response, 1, 0, &result);
-      if (status.ok()) return VersionOf(result->version());
+      if (status.ok()) return ChangedOf(*result);
     }
     RETURN_IF_ERROR(tries.Again(status, op));
   }
 }
 
-absl::StatusOr<std::vector<ChunkVersion>> ChunkClient::Change(const FileLayout& layout,
+absl::StatusOr<std::vector<ChunkChanged>> ChunkClient::Change(const FileLayout& layout,
                                                               absl::Span<const ChunkCut> cuts,
                                                               const OpContext& op) {
-  std::vector<ChunkVersion> versions(cuts.size());
+  std::vector<ChunkChanged> changed(cuts.size());
   std::vector<size_t> left(cuts.size());
   for (size_t i = 0; i < cuts.size(); ++i) left[i] = i;
   Tries tries(maps_, options_.io_timeout);
@@ -125,14 +129,14 @@ absl::StatusOr<std::vector<ChunkVersion>> ChunkClient::Change(const FileLayout& 
                                                                   batch.items.size(), at, &result);
         Worsen(status, &worst);
         if (!status.ok()) continue;
-        versions[batch.items[at]] = VersionOf(result->version());
+        changed[batch.items[at]] = ChangedOf(*result);
         done[batch.items[at]] = true;
       }
     }
     std::erase_if(left, [&](size_t i) { return done[i]; });
     if (!left.empty() && !worst.ok()) RETURN_IF_ERROR(tries.Again(worst, op));
   }
-  return versions;
+  return changed;
 }
 
 absl::Status ChunkClient::Sync(const FileLayout& layout, absl::Span<const IndexedVersion> versions,

@@ -36,9 +36,9 @@ class ChunkClient : public ChunkApi {
 
   absl::StatusOr<ReadOutcome> Read(const FileLayout& layout, uint64_t offset, absl::Span<char> into,
                                    const OpContext& op) override;
-  absl::StatusOr<ChunkVersion> Write(const FileLayout& layout, const ChunkPut& put,
+  absl::StatusOr<ChunkChanged> Write(const FileLayout& layout, const ChunkPut& put,
                                      const OpContext& op) override;
-  absl::StatusOr<std::vector<ChunkVersion>> Change(const FileLayout& layout,
+  absl::StatusOr<std::vector<ChunkChanged>> Change(const FileLayout& layout,
                                                    absl::Span<const ChunkCut> cuts,
                                                    const OpContext& op) override;
   absl::Status Sync(const FileLayout& layout, absl::Span<const IndexedVersion> versions,

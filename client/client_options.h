@@ -11,6 +11,13 @@
 
 namespace penstock::client {
 
+// Which reads change the time of last access, as mount(8) names the rules.
+enum class AtimeRule {
+  kRelatime,  // when it is not newer than the last change, or a day old
+  kAlways,    // strictatime
+  kNever,     // noatime, and mounts that are read-only
+};
+
 struct ClientOptions {
   std::string subdir;      // "" or "/a/b": the directory to mount
   std::string mountpoint;  // shown by `penstock client ls`
@@ -24,6 +31,8 @@ struct ClientOptions {
   size_t cached_inodes = 100'000;                  // closed files remembered for their page cache
   bool sync_on_close = false;                      // every close waits for the disks
   bool read_only = false;
+  AtimeRule atime = AtimeRule::kRelatime;  // kNever saves a call for the first read of each file
+  bool directory_atime = true;             // false: nodiratime
 };
 
 }  // namespace penstock::client

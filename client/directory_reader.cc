@@ -26,9 +26,45 @@ uint64_t NameCookie(std::string_view name) {
   return std::max(hash, kFirstNameCookie);
 }
 
+// Two names of one cookie in a page: the later one's is moved on, so that none is seen twice.
+void DirectoryReader::Add(Page* page, ListedEntry listed) {
+  while (page->cookies.contains(listed.cookie)) ++listed.cookie;
+  page->cookies.insert(listed.cookie);
+  page->entries.push_back(std::move(listed));
+}
+
+bool DirectoryReader::FetchCached(const std::string& start_after, bool with_entries,
+                                  Page* page) const {
+  auto listing = cache_->ListAfter(ino_, start_after, kPageEntries);
+  if (!listing) return false;
+  if (start_after.empty()) {
+    Add(page, {".", ino_, S_IFDIR, kDotCookie, {}});
+    Add(page, {"..", listing->parent, S_IFDIR, kDotDotCookie, {}});
+  }
+  for (CachedName& name : listing->names) {
+    ListedEntry listed{std::move(name.name), name.ino, name.type, 0, {}};
+    listed.cookie = NameCookie(listed.name);
+    if (with_entries) {
+      // A record that is not here is left to a lookup.
+      if (auto record = cache_->Record(name.ino)) {
+        listed.entry = inodes_->Absorb(*record);
+        listed.entry.set_leased_by(0);
+      }
+    }
+    Add(page, std::move(listed));
+  }
+  page->end = listing->end;
+  return true;
+}
+
 absl::StatusOr<DirectoryReader::Page> DirectoryReader::Fetch(std::string start_after,
                                                              bool with_entries,
                                                              const OpContext& op) {
+  Page page;
+  page.start_after = start_after;
+  page.with_entries = with_entries;
+  if (FetchCached(start_after, with_entries, &page)) return page;
+  const uint64_t token = cache_->token();
   wire::ReaddirRequest request;
   request.set_ino(ino_.value());
   request.set_start_after(start_after);
@@ -36,22 +72,21 @@ absl::StatusOr<DirectoryReader::Page> DirectoryReader::Fetch(std::string start_a
   request.set_with_entries(with_entries);
   ASSIGN_OR_RETURN(wire::ReaddirResponse response,
                    meta_->Query<wire::ReaddirResponse>(wire::METHOD_READDIR, request, op));
-  Page page;
-  page.start_after = start_after;
+  cache_->StorePage(token, request, response);
   page.end = response.end();
-  page.with_entries = with_entries;
   if (start_after.empty()) {
-    page.entries.push_back({".", ino_, S_IFDIR, kDotCookie, {}});
-    page.entries.push_back({"..", InodeNumber(response.parent()), S_IFDIR, kDotDotCookie, {}});
+    Add(&page, {".", ino_, S_IFDIR, kDotCookie, {}});
+    Add(&page, {"..", InodeNumber(response.parent()), S_IFDIR, kDotDotCookie, {}});
   }
   for (wire::DirectoryEntry& found : *response.mutable_entries()) {
     ListedEntry listed{
         found.name(), InodeNumber(found.ino()), found.type(), NameCookie(found.name()), {}};
-    // Two names of one cookie in a page: the later one's is moved on, so that none is seen twice.
-    auto taken = [&](const ListedEntry& other) { return other.cookie == listed.cookie; };
-    while (std::any_of(page.entries.begin(), page.entries.end(), taken)) ++listed.cookie;
-    if (with_entries) listed.entry = inodes_->Absorb(found.entry());
-    page.entries.push_back(std::move(listed));
+    // What another session is writing is left to a lookup, which asks the writer.
+    if (with_entries && !found.entry().other_writers()) {
+      listed.entry = inodes_->Absorb(found.entry());
+      listed.entry.set_leased_by(0);
+    }
+    Add(&page, std::move(listed));
   }
   if (response.entries().empty()) page.end = true;
   return page;

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_set.h>
 #include <absl/synchronization/mutex.h>
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "client/entry_cache.h"
 #include "client/inode_table.h"
 #include "client/meta_api.h"
 
@@ -33,11 +35,13 @@ class DirectoryReader {
  public:
   static constexpr uint32_t kPageEntries = 512;
 
-  // Both must outlive the reader.
-  DirectoryReader(MetaApi* meta, const InodeTable* inodes, InodeNumber ino)
-      : meta_(meta), inodes_(inodes), ino_(ino) {}
+  // All must outlive the reader.
+  DirectoryReader(MetaApi* meta, const InodeTable* inodes, EntryCache* cache, InodeNumber ino)
+      : meta_(meta), inodes_(inodes), cache_(cache), ino_(ino) {}
 
   InodeNumber ino() const { return ino_; }
+  void SetNoAtime() { no_atime_ = true; }  // O_NOATIME; before the first read
+  bool no_atime() const { return no_atime_; }
   // The entries after `cookie` (0: from "." on), as many as are at hand; none at the end.
   absl::StatusOr<std::vector<ListedEntry>> After(uint64_t cookie, bool with_entries,
                                                  const OpContext& op);
@@ -46,6 +50,7 @@ class DirectoryReader {
   struct Page {
     std::string start_after;
     std::vector<ListedEntry> entries;
+    absl::flat_hash_set<uint64_t> cookies;  // theirs
     bool end = false;
     bool with_entries = false;
   };
@@ -54,6 +59,9 @@ class DirectoryReader {
     std::string start_after;
     std::vector<uint64_t> cookies;
   };
+  // From the cache: the whole directory must be there.
+  bool FetchCached(const std::string& start_after, bool with_entries, Page* page) const;
+  static void Add(Page* page, ListedEntry listed);
   absl::StatusOr<Page> Fetch(std::string start_after, bool with_entries, const OpContext& op);
   // Makes the page after the name the current one.
   absl::Status Turn(std::string start_after, bool with_entries, const OpContext& op)
@@ -65,7 +73,9 @@ class DirectoryReader {
 
   MetaApi* const meta_;
   const InodeTable* const inodes_;
+  EntryCache* const cache_;
   const InodeNumber ino_;
+  bool no_atime_ = false;
   // Held over calls: one listing a handle at a time, as the kernel asks for it anyway.
   absl::Mutex mu_;
   Page page_ ABSL_GUARDED_BY(mu_);

@@ -38,8 +38,7 @@ void EntryCache::SetValidUntil(absl::Duration since_boot) {
 }
 
 absl::Duration EntryCache::ValidFor() const {
-  const absl::Duration until =
-      absl::Nanoseconds(valid_until_ns_.load(std::memory_order_acquire));
+  const absl::Duration until = absl::Nanoseconds(valid_until_ns_.load(std::memory_order_acquire));
   return std::max(absl::ZeroDuration(), until - clock_->SinceBoot());
 }
 
@@ -75,10 +74,14 @@ bool EntryCache::KeptSince(uint64_t mark, uint64_t lease, uint64_t token) const 
          !releasing_.contains(lease);
 }
 
+bool EntryCache::DroppedSince(uint64_t token, InodeNumber ino) const {
+  absl::MutexLock lock(&mu_);
+  return all_dropped_at_ > token || dropped_at_[RecordMark(ino.value()) % kStripes] > token;
+}
+
 // --- what is known
 
-EntryCache::Name EntryCache::Lookup(InodeNumber parent, std::string_view name,
-                                    wire::Entry* entry) {
+EntryCache::Name EntryCache::Lookup(InodeNumber parent, std::string_view name, wire::Entry* entry) {
   if (!valid()) return Name::kUnknown;
   absl::MutexLock lock(&mu_);
   Lease* lease = Find(parent.value());
@@ -215,9 +218,9 @@ void EntryCache::StorePage(uint64_t token, const wire::ReaddirRequest& request,
     }
     lease.listing = whole && next;
     if (lease.listing) {
-      lease.listed_through =
-          response.entries().empty() ? request.start_after()
-                                     : response.entries(response.entries_size() - 1).name();
+      lease.listed_through = response.entries().empty()
+                                 ? request.start_after()
+                                 : response.entries(response.entries_size() - 1).name();
       if (response.end()) {
         lease.complete = true;
         lease.listing = false;

@@ -1,6 +1,6 @@
 // EntryCache keeps names and records of inodes for as long as leases of the metaserver cover them
-// (DESIGN.md section 7): what it gives is what the metaserver would answer now. Thread-safe; bounded
-// by bytes, the least used lease goes first.
+// (DESIGN.md section 7): what it gives is what the metaserver would answer now. Thread-safe;
+// bounded by bytes, the least used lease goes first.
 //
 // Three things keep it exact.
 //  - Time: nothing is given once the last acknowledged heartbeat is too old (SetValidUntil).
@@ -58,6 +58,8 @@ class EntryCache {
 
   // --- what calls answer
   uint64_t token() const { return clock_of_drops_.load(std::memory_order_acquire); }
+  // Something that the inode's record says may have changed since.
+  bool DroppedSince(uint64_t token, InodeNumber ino) const;
   // Whether it is kept.
   bool StoreName(uint64_t token, InodeNumber parent, const CachedName& name);
   bool StoreAbsent(uint64_t token, InodeNumber parent, std::string_view name);
@@ -134,9 +136,9 @@ class EntryCache {
   mutable absl::Mutex mu_;  // innermost
   absl::flat_hash_map<uint64_t, std::unique_ptr<Lease>> leases_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<uint64_t, Stored> records_ ABSL_GUARDED_BY(mu_);
-  std::list<uint64_t> by_age_ ABSL_GUARDED_BY(mu_);                 // least used first
+  std::list<uint64_t> by_age_ ABSL_GUARDED_BY(mu_);                   // least used first
   absl::flat_hash_map<uint64_t, int> changing_ ABSL_GUARDED_BY(mu_);  // marks
-  std::vector<uint64_t> dropped_at_ ABSL_GUARDED_BY(mu_);           // by a mark's stripe
+  std::vector<uint64_t> dropped_at_ ABSL_GUARDED_BY(mu_);             // by a mark's stripe
   uint64_t all_dropped_at_ ABSL_GUARDED_BY(mu_) = 0;
   absl::flat_hash_set<uint64_t> releasing_ ABSL_GUARDED_BY(mu_);
   Dropped to_release_ ABSL_GUARDED_BY(mu_);
@@ -151,6 +153,7 @@ class CacheChange {
     InodeNumber parent;
     std::string name;
   };
+  // `cache` may be null: nothing is cached.
   CacheChange(EntryCache* cache, std::vector<NameRef> names, std::vector<InodeNumber> inodes);
   ~CacheChange();
   CacheChange(const CacheChange&) = delete;

@@ -115,7 +115,7 @@ absl::Status FileWriter::PublishInline(const InodePtr& inode, Snapshot now, Flus
     request.set_expected_data_version(inode->entry.attr().data_version());
     request.set_sync(mode == FlushMode::kDurable || inode->sync_before_publish);
   }
-  auto response = meta_->Mutate<wire::PublishResponse>(wire::METHOD_PUBLISH, request, op);
+  auto response = Change<wire::PublishResponse>(*inode, wire::METHOD_PUBLISH, request, op);
   absl::MutexLock lock(&inode->mu);
   if (!response.ok()) {
     if (!LostRace(response.status()) && ErrnoOf(response.status()) != EINTR) {
@@ -182,17 +182,23 @@ absl::Status FileWriter::PublishChunks(const InodePtr& inode, Snapshot now, Flus
     request.set_drop_inline(drops_inline);
     request.set_expected_data_version(inode->materialised_version);
     request.set_sync(mode == FlushMode::kDurable);
+    request.set_allocated_delta(inode->TakeAllocatedDelta(now.size));
     keep_inline = drops_inline && !inode->materialised;
   }
   absl::Status status;
+  bool published = false;
   if (sync && !keep_inline) status = SyncUnsynced(*inode, op);
   if (status.ok() && !keep_inline) {
-    auto response = meta_->Mutate<wire::PublishResponse>(wire::METHOD_PUBLISH, request, op);
+    auto response = Change<wire::PublishResponse>(*inode, wire::METHOD_PUBLISH, request, op);
     status = response.status();
     absl::MutexLock lock(&inode->mu);
-    if (status.ok()) Published(*inode, now, response->entry());
+    published = status.ok();
+    if (published) Published(*inode, now, response->entry());
   }
   absl::MutexLock lock(&inode->mu);
+  if (!published && inode->entry.layout().content_id() == content) {
+    inode->allocated_delta += request.allocated_delta();
+  }
   if (!sent.ok()) {
     // The bytes are gone and the error is set: the file is what the metaserver says.
     inode->failed_from = UINT64_MAX;
@@ -282,6 +288,7 @@ void FileWriter::Published(Inode& inode, const Snapshot& now, const wire::Entry&
   inode.sync_before_publish = false;
   if (!inode.dirty()) {
     inode.local_size = 0;
+    inode.allocated_delta = 0;  // all that can be told has been
     inode.dirty_since = absl::InfiniteFuture();
   } else {
     inode.dirty_since = absl::Now();

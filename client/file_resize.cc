@@ -57,7 +57,7 @@ absl::StatusOr<wire::Entry> FileWriter::SetSize(const InodePtr& inode, wire::Set
   if (request.size() == 0) {
     auto set = [&]() -> absl::StatusOr<wire::Entry> {
       ASSIGN_OR_RETURN(wire::SetattrResponse response,
-                       meta_->Mutate<wire::SetattrResponse>(wire::METHOD_SETATTR, request, op));
+                       Change<wire::SetattrResponse>(*inode, wire::METHOD_SETATTR, request, op));
       return response.entry();
     };
     return Empty(inode, set, op);
@@ -77,7 +77,7 @@ absl::StatusOr<wire::Entry> FileWriter::SetSize(const InodePtr& inode, wire::Set
   auto result = [&]() -> absl::StatusOr<wire::Entry> {
     RETURN_IF_ERROR(FlushHeld(inode, FlushMode::kPublish, op));
     ASSIGN_OR_RETURN(wire::SetattrResponse response,
-                     meta_->Mutate<wire::SetattrResponse>(wire::METHOD_SETATTR, request, op));
+                     Change<wire::SetattrResponse>(*inode, wire::METHOD_SETATTR, request, op));
     {
       absl::MutexLock lock(&inode->mu);
       inode->AbsorbOwn(response.entry());
@@ -131,20 +131,30 @@ absl::Status FileWriter::CutChunks(Inode& inode, const wire::SetattrResponse& re
                         NextStamp(inode)});
       }
     }
-    ASSIGN_OR_RETURN(std::vector<ChunkVersion> versions, chunks_->Change(layout, cuts, op));
+    ASSIGN_OR_RETURN(std::vector<ChunkChanged> changed, chunks_->Change(layout, cuts, op));
     absl::MutexLock lock(&inode.mu);
     for (size_t i = 0; i < cuts.size(); ++i) {
+      inode.allocated_delta += changed[i].length_delta;
       inode.unsynced.erase(cuts[i].index);
-      if (cuts[i].change == wire::CHANGE_TRUNCATE) inode.unsynced[cuts[i].index] = versions[i];
+      if (cuts[i].change == wire::CHANGE_TRUNCATE) {
+        inode.unsynced[cuts[i].index] = changed[i].version;
+      }
     }
   }
   wire::TruncateDoneRequest done;
   done.set_ino(inode.ino.value());
   done.set_truncate_intent(response.truncate_intent());
-  ASSIGN_OR_RETURN(wire::TruncateDoneResponse answer,
-                   meta_->Mutate<wire::TruncateDoneResponse>(wire::METHOD_TRUNCATE_DONE, done, op));
+  {
+    absl::MutexLock lock(&inode.mu);
+    done.set_allocated_delta(inode.TakeAllocatedDelta(size));
+  }
+  auto answer = Change<wire::TruncateDoneResponse>(inode, wire::METHOD_TRUNCATE_DONE, done, op);
   absl::MutexLock lock(&inode.mu);
-  inode.AbsorbOwn(answer.entry());
+  if (!answer.ok()) {
+    inode.allocated_delta += done.allocated_delta();
+    return answer.status();
+  }
+  inode.AbsorbOwn(answer->entry());
   return absl::OkStatus();
 }
 
@@ -158,7 +168,9 @@ absl::Status FileWriter::Zero(const InodePtr& inode, uint64_t offset, uint64_t l
     small = inode->reads_inline() && inode->size() <= kInlineLimitBytes;
   }
   if (offset >= end) return absl::OkStatus();
-  if (small) return Write(inode, offset, std::string(end - offset, '\0'), op);
+  if (small) {
+    return Gather(inode, {offset, false}, std::string(end - offset, '\0'), op).status();
+  }
   RETURN_IF_ERROR(TakeBusy(*inode, op));
   absl::Status status = FlushHeld(inode, FlushMode::kPublish, op);
   if (status.ok()) status = ZeroChunks(*inode, offset, end, op);
@@ -198,9 +210,12 @@ absl::Status FileWriter::ZeroChunks(Inode& inode, uint64_t offset, uint64_t end,
                         rest ? 0 : piece.length, NextStamp(inode)});
       }
     }
-    ASSIGN_OR_RETURN(std::vector<ChunkVersion> versions, chunks_->Change(layout, cuts, op));
+    ASSIGN_OR_RETURN(std::vector<ChunkChanged> changed, chunks_->Change(layout, cuts, op));
     absl::MutexLock lock(&inode.mu);
-    for (size_t i = 0; i < cuts.size(); ++i) inode.unsynced[cuts[i].index] = versions[i];
+    for (size_t i = 0; i < cuts.size(); ++i) {
+      inode.allocated_delta += changed[i].length_delta;
+      inode.unsynced[cuts[i].index] = changed[i].version;
+    }
     at = stop;
   }
   return absl::OkStatus();

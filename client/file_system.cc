@@ -4,14 +4,28 @@
 
 namespace penstock::client {
 
+namespace {
+constexpr int kEventThreads = 8;  // of each kind of work
+constexpr size_t kEventQueue = 1'000'000;
+}  // namespace
+
 FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWriter* writer,
-                       Clock* clock, ClientOptions options)
+                       EntryCache* cache, Clock* clock, ClientOptions options)
     : meta_(meta),
       chunks_(chunks),
       holds_(holds),
       writer_(writer),
+      cache_(cache),
+      page_work_({.name = "event-pages", .threads = kEventThreads, .queue_limit = kEventQueue}),
+      flush_work_({.name = "event-flush", .threads = kEventThreads, .queue_limit = kEventQueue}),
+      ack_work_({.name = "event-acks", .threads = kEventThreads, .queue_limit = kEventQueue}),
       options_(std::move(options)),
       reader_(meta, chunks),
+      read_times_(
+          {.get = [this](InodeNumber ino, const OpContext& op) { return FetchEntry(ino, op); },
+           .set = [this](const wire::SetattrRequest& read,
+                         const OpContext& op) { return SetReadTime(read, op); }},
+          options_.atime),
       inodes_(options_.cached_inodes),
       lookups_(options_.fresh_lookup, clock),
       clock_(clock),
@@ -19,10 +33,55 @@ FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWr
       lock_waits_(meta, &locks_) {}
 
 absl::StatusOr<wire::Entry> FileSystem::FetchEntry(InodeNumber ino, const OpContext& op) {
+  const uint64_t token = cache_->token();
   wire::GetattrRequest request;
   request.set_ino(ino.value());
   ASSIGN_OR_RETURN(wire::EntryResponse response,
                    meta_->Query<wire::EntryResponse>(wire::METHOD_GETATTR, request, op));
+  if (!cache_->StoreRecord(token, response.entry())) response.mutable_entry()->set_leased_by(0);
+  return std::move(*response.mutable_entry());
+}
+
+absl::StatusOr<wire::Entry> FileSystem::GetEntry(InodeNumber ino, const OpContext& op) {
+  if (std::optional<wire::Entry> cached = cache_->Record(ino)) return *std::move(cached);
+  return FetchEntry(ino, op);
+}
+
+absl::Status FileSystem::RefreshStale(Inode& inode, const OpContext& op) {
+  uint64_t said = 0;
+  {
+    absl::MutexLock lock(&inode.mu);
+    if (!inode.stale) return absl::OkStatus();
+    said = inode.stale_said;
+  }
+  ASSIGN_OR_RETURN(wire::Entry entry, FetchEntry(inode.ino, op));
+  absl::MutexLock lock(&inode.mu);
+  inode.Absorb(entry);
+  if (inode.stale_said == said) inode.stale = false;
+  return absl::OkStatus();
+}
+
+wire::Entry FileSystem::Merge(const wire::Entry& record) const {
+  const uint64_t leased_by = record.leased_by();
+  wire::Entry merged = inodes_.Absorb(record);
+  std::shared_ptr<Inode> inode = inodes_.Find(InodeNumber(record.attr().ino()));
+  bool only_here = false;
+  if (inode != nullptr) {
+    absl::MutexLock lock(&inode->mu);
+    only_here = inode->dirty();
+  }
+  merged.set_leased_by(only_here ? 0 : leased_by);
+  return merged;
+}
+
+absl::StatusOr<wire::Entry> FileSystem::SetReadTime(const wire::SetattrRequest& read,
+                                                    const OpContext& op) {
+  wire::SetattrRequest request = read;
+  CacheChange change(cache_, {}, {InodeNumber(read.ino())});
+  change.Declare(request);
+  ASSIGN_OR_RETURN(wire::SetattrResponse response,
+                   meta_->Mutate<wire::SetattrResponse>(wire::METHOD_SETATTR, request, op));
+  change.IsNow(response.entry());
   return std::move(*response.mutable_entry());
 }
 
@@ -64,21 +123,17 @@ bool FileSystem::HasUnsynced(InodeNumber ino) const {
 }
 
 std::unique_ptr<DirectoryReader> FileSystem::OpenDirectory(InodeNumber ino) {
-  return std::make_unique<DirectoryReader>(meta_, &inodes_, ino);
+  return std::make_unique<DirectoryReader>(meta_, &inodes_, cache_, ino);
 }
 
-void FileSystem::OnSessionLost(SessionId lost) {
-  writer_->LoseSession(lost);
-  locks_.Forget();
-  lock_waits_.OnSessionLost();
-}
-
-void FileSystem::OnServerRestart() {
-  lock_waits_.OnServerRestart();
-  inodes_.ForEach([](Inode& inode) {
-    absl::MutexLock lock(&inode.mu);
-    inode.accept_any = true;
-  });
+void FileSystem::NoteDirectoryRead(const DirectoryReader& reader, const OpContext& op) {
+  if (!options_.directory_atime || reader.no_atime()) return;
+  std::shared_ptr<Inode> directory = inodes_.GetOrMake(reader.ino());
+  if (auto fresh = lookups_.Take(op.thread, reader.ino())) {
+    absl::MutexLock lock(&directory->mu);
+    directory->AbsorbInPassing(*fresh);
+  }
+  read_times_.NoteRead(directory);
 }
 
 }  // namespace penstock::client

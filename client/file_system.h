@@ -2,24 +2,30 @@
 // file an operation in client/ops/. Thread-safe; every operation may wait for servers, up to the
 // I/O timeout (EIO) or until `op.interrupt` fires (EINTR).
 //
-// Caching is close-to-open (docs/decisions/2026-11-22-fresh-lookup-open.md): every open sees what
-// any mount closed before; the kernel keeps a file's pages while its data_version is unchanged.
+// Names and attributes are exact (EntryCache): what any mount changed is seen at once. Data is
+// close-to-open, and at once where the file is open on both sides and its writer has published it;
+// the kernel keeps a file's pages while its data_version is unchanged.
 #pragma once
 
 #include <sys/stat.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "client/client_options.h"
 #include "client/directory_reader.h"
+#include "client/entry_cache.h"
 #include "client/file_reader.h"
 #include "client/file_writer.h"
 #include "client/fresh_lookups.h"
 #include "client/hold_table.h"
 #include "client/inode_table.h"
+#include "client/kernel_cache.h"
+#include "client/page_drops.h"
+#include "client/read_times.h"
 #include "client/lock_table.h"
 #include "client/lock_waits.h"
 #include "client/session.h"
@@ -33,20 +39,30 @@ struct FileHandle {
   std::shared_ptr<Inode> inode;
   uint64_t number = 0;  // never given twice
   bool write = false;
+  bool append = false;      // each write goes to the end that the file has then
   bool keep_cache = false;  // the kernel's pages are still right
+  bool no_atime = false;    // O_NOATIME
   uint64_t seen_error = 0;  // errors up to this number were reported here
   mutable WriterThreads writers;
 };
 
 struct OpenFlags {
+  bool read = false;
   bool write = false;
   bool truncate = false;
   bool exclusive = false;
+  bool append = false;
 };
 
 struct EntryName {
   InodeNumber parent;
   std::string_view name;
+};
+
+// What a lookup found.
+struct Looked {
+  wire::Entry entry;         // leased_by is set when it is cached here; no ino: no such name
+  bool name_cached = false;  // a change of the name will be heard of
 };
 
 struct CreatedFile {
@@ -57,11 +73,13 @@ struct CreatedFile {
 class FileSystem {
  public:
   // All pointers must outlive the file system.
-  FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWriter* writer, Clock* clock,
-             ClientOptions options);
+  FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWriter* writer,
+             EntryCache* cache, Clock* clock, ClientOptions options);
+  // Before the first event; null: no kernel.
+  void SetKernelCache(KernelCache* kernel) { kernel_ = kernel; }
 
   // Names.
-  absl::StatusOr<wire::Entry> Lookup(EntryName name, const OpContext& op);
+  absl::StatusOr<Looked> Lookup(EntryName name, const OpContext& op);
   absl::StatusOr<CreatedFile> Create(EntryName name, uint32_t mode, OpenFlags flags,
                                      const OpContext& op);
   absl::StatusOr<wire::Entry> Mkdir(EntryName name, uint32_t mode, const OpContext& op);
@@ -126,16 +144,58 @@ class FileSystem {
 
   // Directories.
   std::unique_ptr<DirectoryReader> OpenDirectory(InodeNumber ino);
+  void NoteDirectoryRead(const DirectoryReader& reader, const OpContext& op);
   absl::Status SyncMetadata(const OpContext& op);
+  ReadTimes& read_times() { return read_times_; }
 
-  // Events of the session.
+  // Events of the session (file_system_events.cc).
   void OnSessionLost(SessionId lost);
   void OnServerRestart();
+  void OnLeasesLost();
+  // True: done. Else `later` is called once it is. `ack` gets what is open here.
+  bool OnEvent(const wire::SessionEvent& event, wire::EventAck* ack,
+               std::function<void(const wire::EventAck&)> later);
+  void FillLeases(bool whole, wire::SessionHeartbeatRequest* report);
+  void LeasesReported(bool acknowledged);
+  void Start();  // the threads that do what an event asks for
+  void Stop();
 
   const ClientOptions& options() const { return options_; }
 
  private:
+  // From the cache while a lease covers it, else from the metaserver.
+  absl::StatusOr<wire::Entry> GetEntry(InodeNumber ino, const OpContext& op);
   absl::StatusOr<wire::Entry> FetchEntry(InodeNumber ino, const OpContext& op);
+  // Its bytes were changed elsewhere: has the newest record before it is used.
+  absl::Status RefreshStale(Inode& inode, const OpContext& op);
+  // A file's record for a new handle that is held already.
+  absl::StatusOr<wire::Entry> OpenRecord(const std::shared_ptr<Inode>& inode, OpenFlags flags,
+                                         const OpContext& op);
+  absl::StatusOr<wire::Entry> SetSize(const std::shared_ptr<Inode>& inode,
+                                      const wire::SetattrRequest& request, const OpContext& op);
+  // mkdir, mknod, symlink.
+  template <typename Request>
+  absl::StatusOr<wire::Entry> MakeName(EntryName name, wire::Method method, Request request,
+                                       const OpContext& op) {
+    CacheChange change(cache_, {{name.parent, std::string(name.name)}}, {name.parent});
+    change.Declare(request);
+    ASSIGN_OR_RETURN(wire::EntryResponse response,
+                     meta_->Mutate<wire::EntryResponse>(method, std::move(request), op));
+    wire::Entry entry = std::move(*response.mutable_entry());
+    change.IsHere(0, InodeNumber(entry.attr().ino()), entry.attr().mode());
+    change.IsNow(entry);
+    entry.set_leased_by(0);
+    return entry;
+  }
+  absl::StatusOr<CreatedFile> OpenExisting(EntryName name, OpenFlags flags, const OpContext& op);
+  absl::StatusOr<wire::Entry> CallOpen(Inode& inode, OpenFlags flags, const OpContext& op);
+  // What this mount has written to a file is the newest: as `record`, which the kernel may keep
+  // only when it is all that there is.
+  wire::Entry Merge(const wire::Entry& record) const;
+  void DropFromKernel(const EntryCache::Dropped& dropped);
+  void DropPages(InodeNumber ino, PageDrops::Done done);
+  void MarkChanged(const wire::ChangedInode& changed);
+  absl::StatusOr<wire::Entry> SetReadTime(const wire::SetattrRequest& read, const OpContext& op);
   // Makes a handle of a pinned inode whose newest record is `entry`; the pin is the handle's.
   std::unique_ptr<FileHandle> MakeHandle(std::shared_ptr<Inode> inode, const wire::Entry& entry,
                                          bool write);
@@ -154,8 +214,17 @@ class FileSystem {
   ChunkApi* const chunks_;
   HoldTable* const holds_;
   FileWriter* const writer_;
+  EntryCache* const cache_;
+  KernelCache* kernel_ = nullptr;
+  PageDrops page_drops_;
+  // What events ask for. Pools of their own: each kind may wait for another mount's other kinds.
+  WorkerPool page_work_;           // dropping pages of the kernel
+  WorkerPool flush_work_;          // publishing what was kept back
+  WorkerPool ack_work_;            // acknowledgements that could not go with the next poll
+  EntryCache::Dropped releasing_;  // of the heartbeat's thread: given up with the report under way
   const ClientOptions options_;
   FileReader reader_;
+  ReadTimes read_times_;
   InodeTable inodes_;
   FreshLookups lookups_;
   Clock* const clock_;

@@ -44,12 +44,16 @@ void FileWriter::Stop() {
   senders_.Stop();
 }
 
-absl::Status FileWriter::Write(const InodePtr& inode, uint64_t offset, std::string_view data,
-                               const OpContext& op) {
+absl::StatusOr<uint64_t> FileWriter::Gather(const InodePtr& inode, WriteAt at,
+                                            std::string_view data, const OpContext& op) {
   uint64_t chunk_size = 0;
+  uint64_t offset = at.offset;
   bool beyond_cut = false;
   {
     absl::MutexLock lock(&inode->mu);
+    RETURN_IF_ERROR(CheckShared(*inode, op));
+    // The kernel knows an end of the file that others may have moved.
+    if (at.append) offset = inode->size();
     chunk_size = inode->layout().chunk_size_bytes();
     beyond_cut = inode->cut != nullptr && offset + data.size() > inode->cut->size;
   }
@@ -69,6 +73,10 @@ absl::Status FileWriter::Write(const InodePtr& inode, uint64_t offset, std::stri
     uint64_t overwritten = 0;
     {
       absl::MutexLock lock(&inode->mu);
+      if (absl::Status shared = CheckShared(*inode, op); !shared.ok()) {
+        memory_.Release(piece.length);
+        return shared;
+      }
       DirtyChunk& chunk = inode->chunks[piece.index];
       Register(inode);
       ++inode->writes;
@@ -88,7 +96,7 @@ absl::Status FileWriter::Write(const InodePtr& inode, uint64_t offset, std::stri
     if (post) Post(inode, piece.index);
   }
   if (memory_.used() > memory_.limit() / 2) QueueSends(inode);
-  return absl::OkStatus();
+  return offset;
 }
 
 void FileWriter::Register(const InodePtr& inode) {
@@ -220,6 +228,7 @@ absl::Status FileWriter::SendChunk(const InodePtr& inode, uint32_t index, const 
     if (!TakeForSending(*inode, index, &layout, &puts)) return absl::OkStatus();
     absl::Status status;
     ChunkVersion version;
+    int64_t length_delta = 0;
     uint32_t failed_at = 0;
     for (const ChunkPut& put : puts) {
       auto written = chunks_->Write(layout, put, op);
@@ -228,7 +237,8 @@ absl::Status FileWriter::SendChunk(const InodePtr& inode, uint32_t index, const 
         failed_at = put.offset;
         break;
       }
-      version = *written;
+      version = written->version;
+      length_delta += written->length_delta;
     }
     uint64_t done_bytes = 0;
     bool again = false;
@@ -249,6 +259,7 @@ absl::Status FileWriter::SendChunk(const InodePtr& inode, uint32_t index, const 
         done_bytes = chunk.sending.bytes();
         chunk.sending.Clear();
       }
+      if (same_content) inode->allocated_delta += length_delta;
       if (status.ok() && same_content) inode->unsynced[index] = version;
       if (!status.ok() && ErrnoOf(status) != EINTR && same_content) {
         inode->failed_from =
@@ -293,6 +304,7 @@ void FileWriter::LoseSession(SessionId lost) {
     inode->local_size = 0;
     inode->cached_version = 0;
     inode->channel = 0;
+    inode->allocated_delta = 0;
   }
 }
 

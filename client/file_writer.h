@@ -9,6 +9,10 @@
 // file grows, or others write it too, its inline content goes into chunk 0 first (DESIGN.md section
 // 7).
 //
+// A file that others use too is *shared* (DESIGN.md section 7): each write takes the file's turn at
+// the metaserver, is sent and published before it is answered, and gives the turn back. Writes that
+// were kept back when the file became shared are published first.
+//
 // Locks: an Inode's `mu` is never held over a call. Its `busy` flag admits one flush, sync or
 // truncation at a time; writes go on meanwhile.
 #pragma once
@@ -24,6 +28,7 @@
 
 #include "client/chunk_api.h"
 #include "client/dirty_memory.h"
+#include "client/entry_cache.h"
 #include "client/inode.h"
 #include "client/meta_api.h"
 #include "common/worker_pool.h"
@@ -35,6 +40,7 @@ struct FileWriterOptions {
   uint64_t dirty_limit_bytes = 256ull << 20;
   absl::Duration dirty_age = absl::Seconds(5);  // older bytes are flushed by themselves
   int writer_threads = 8;                       // chunks on their way at once
+  EntryCache* cache = nullptr;                  // told of what is published; may be null
 };
 
 enum class FlushMode {
@@ -54,8 +60,23 @@ class FileWriter {
   void Start();
   void Stop();  // does not flush: FlushAll() first
 
+  // Where the bytes went: `offset`, or the file's end with `append`.
+  struct WriteAt {
+    uint64_t offset = 0;
+    bool append = false;
+  };
+  absl::StatusOr<uint64_t> WriteBytes(const InodePtr& inode, WriteAt at, std::string_view data,
+                                      const OpContext& op);
   absl::Status Write(const InodePtr& inode, uint64_t offset, std::string_view data,
-                     const OpContext& op);
+                     const OpContext& op) {
+    return WriteBytes(inode, {offset, false}, data, op).status();
+  }
+  // The file is shared from now on. What was kept back is published when it returns.
+  void BecomeShared(const InodePtr& inode, const OpContext& op);
+  // Runs `change` with the file's turn when it is shared, else without; and again with it when it
+  // turns out to be shared.
+  absl::Status InTurn(const InodePtr& inode, const OpContext& op,
+                      absl::FunctionRef<absl::Status(const OpContext& op)> change);
   // OK: everything written before the call is where `mode` says. A failure is also set as the
   // inode's error, unless it is EINTR.
   absl::Status Flush(const InodePtr& inode, FlushMode mode, const OpContext& op);
@@ -116,6 +137,24 @@ class FileWriter {
   void Published(Inode& inode, const Snapshot& now, const wire::Entry& entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.mu);
   std::vector<InodePtr> DirtyInodes() const;
+
+  // file_turn.cc
+  absl::Status TakeTurn(const InodePtr& inode, const OpContext& op);
+  void EndTurn(Inode& inode);
+  absl::Status CheckShared(const Inode& inode, const OpContext& op) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode.mu);
+  absl::StatusOr<uint64_t> Gather(const InodePtr& inode, WriteAt at, std::string_view data,
+                                  const OpContext& op);
+  // One call that changes the file's record at the metaserver.
+  template <typename Response, typename Request>
+  absl::StatusOr<Response> Change(Inode& inode, wire::Method method, Request request,
+                                  const OpContext& op) {
+    CacheChange change(options_.cache, {}, {inode.ino});
+    change.Declare(request);
+    auto response = meta_->Mutate<Response>(method, std::move(request), op);
+    if (response.ok()) change.IsNow(response->entry());
+    return response;
+  }
 
   // file_resize.cc
   absl::Status FinishCut(Inode& inode, const OpContext& op);  // held busy

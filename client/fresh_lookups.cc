@@ -30,6 +30,28 @@ std::optional<wire::Entry> FreshLookups::Take(uint64_t thread, InodeNumber ino) 
   return std::nullopt;
 }
 
+std::optional<bool> FreshLookups::HasAcl(uint64_t thread, InodeNumber ino) {
+  if (thread == 0) return std::nullopt;
+  Shard& shard = ShardOf(thread);
+  absl::MutexLock lock(&shard.mu);
+  for (const Remembered& r : shard.last) {
+    if (!Usable(r, thread) || clock_->SinceBoot() - r.at > kAclValidFor) continue;
+    if (r.found.entry && r.found.entry->attr().ino() == ino.value()) {
+      return r.found.entry->has_acl();
+    }
+  }
+  return std::nullopt;
+}
+
+void FreshLookups::Forget(InodeNumber ino) {
+  for (Shard& shard : shards_) {
+    absl::MutexLock lock(&shard.mu);
+    for (Remembered& r : shard.last) {
+      if (r.found.entry && r.found.entry->attr().ino() == ino.value()) r = Remembered{};
+    }
+  }
+}
+
 std::optional<FreshLookups::Found> FreshLookups::Peek(uint64_t thread, InodeNumber parent,
                                                       std::string_view name) {
   if (thread == 0) return std::nullopt;

@@ -31,6 +31,11 @@ class FreshLookups {
   void Remember(uint64_t thread, Found found);
   // The entry of `ino`, once, if it was the thread's last or last but one lookup.
   std::optional<wire::Entry> Take(uint64_t thread, InodeNumber ino);
+  // Whether `ino` had an access list, if it was one of them and as young as the kernel's
+  // attributes.
+  std::optional<bool> HasAcl(uint64_t thread, InodeNumber ino);
+  // Its access list changed: no thread's lookup of it says anything any more.
+  void Forget(InodeNumber ino);
   std::optional<Found> Peek(uint64_t thread, InodeNumber parent, std::string_view name);
 
  private:
@@ -45,6 +50,7 @@ class FreshLookups {
     absl::Mutex mu;
     std::array<Remembered, kDepth> last ABSL_GUARDED_BY(mu);  // newest first
   };
+  static constexpr absl::Duration kAclValidFor = absl::Milliseconds(50);
   bool Usable(const Remembered& r, uint64_t thread) const;
   Shard& ShardOf(uint64_t thread) { return shards_[thread % kShards]; }
 

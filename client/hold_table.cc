@@ -6,6 +6,7 @@ namespace penstock::client {
 
 void HoldTable::Hold(InodeNumber ino, bool write) {
   absl::MutexLock lock(&mu_);
+  ++version_;
   Count& count = held_[ino];
   ++(write ? count.write : count.read);
   changed_.insert(ino);
@@ -17,6 +18,7 @@ void HoldTable::Release(InodeNumber ino, bool write) {
   INVARIANT(it != held_.end());
   uint32_t& count = write ? it->second.write : it->second.read;
   INVARIANT(count > 0);
+  ++version_;
   --count;
   if (it->second.read == 0 && it->second.write == 0) held_.erase(it);
   changed_.insert(ino);
@@ -27,9 +29,29 @@ bool HoldTable::holds(InodeNumber ino) const {
   return held_.contains(ino);
 }
 
+uint64_t HoldTable::version() const {
+  absl::MutexLock lock(&mu_);
+  return version_;
+}
+
+void HoldTable::FillAck(wire::EventAck* ack, const std::vector<InodeNumber>& inodes) const {
+  absl::MutexLock lock(&mu_);
+  ack->set_hold_version(version_);
+  for (InodeNumber ino : inodes) {
+    auto it = held_.find(ino);
+    if (it == held_.end()) continue;
+    if (it->second.write > 0) {
+      ack->add_opened_write(ino.value());
+    } else {
+      ack->add_opened(ino.value());
+    }
+  }
+}
+
 void HoldTable::FillReport(bool whole, wire::SessionHeartbeatRequest* report) {
   absl::MutexLock lock(&mu_);
   report->set_whole(whole);
+  report->set_hold_version(version_);
   reporting_ = std::move(changed_);
   changed_.clear();
   if (whole) {

@@ -8,6 +8,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "common/ids.h"
 #include "proto/meta.pb.h"
@@ -19,6 +20,10 @@ class HoldTable {
   void Hold(InodeNumber ino, bool write);
   void Release(InodeNumber ino, bool write);
   bool holds(InodeNumber ino) const;
+  // Counts every Hold() and Release(): names a state of the table.
+  uint64_t version() const;
+  // Of these inodes, which are open, for an acknowledgement.
+  void FillAck(wire::EventAck* ack, const std::vector<InodeNumber>& inodes) const;
 
   // Fills in what changed since the last acknowledged report, or everything (`whole`). One report
   // at a time: Acknowledge() or Failed() must follow.
@@ -32,6 +37,7 @@ class HoldTable {
     uint32_t write = 0;
   };
   mutable absl::Mutex mu_;
+  uint64_t version_ ABSL_GUARDED_BY(mu_) = 1;
   absl::flat_hash_map<InodeNumber, Count> held_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_set<InodeNumber> changed_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_set<InodeNumber> reporting_ ABSL_GUARDED_BY(mu_);

@@ -16,6 +16,7 @@
 #include "client/chunk_pieces.h"
 #include "client/dirty_bytes.h"
 #include "common/ids.h"
+#include "common/relatime.h"
 #include "proto/meta.pb.h"
 
 namespace penstock::client {
@@ -40,6 +41,14 @@ struct UnfinishedCut {
   SessionId session;
 };
 
+// A read whose time the metaserver does not know yet (ReadTimes).
+struct UnsentRead {
+  absl::Time at = absl::InfinitePast();
+  bool is_due = false;   // it changes the atime; else that is seen when the record is known
+  bool queued = false;   // somebody will send it
+  bool sending = false;  // on its way
+};
+
 class Inode {
  public:
   explicit Inode(InodeNumber number) : ino(number) {}
@@ -55,7 +64,9 @@ class Inode {
   void Strip() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   // Reads come from the record again: what was moved to chunk 0 did not get there.
   void Dematerialise() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-  // The record with what was written here on top.
+  // Absorb() for an inode that may not be open: then the content is forgotten again.
+  void AbsorbInPassing(const wire::Entry& fresh) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // The record with what was written and read here on top.
   wire::Entry Merged() const ABSL_SHARED_LOCKS_REQUIRED(mu);
   uint64_t size() const ABSL_SHARED_LOCKS_REQUIRED(mu) {
     return std::max(entry.attr().size(), local_size);
@@ -66,6 +77,13 @@ class Inode {
   bool reads_inline() const ABSL_SHARED_LOCKS_REQUIRED(mu) {
     return entry.is_inline() && !materialised;
   }
+  bool has_record() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return entry.attr().ino() != 0; }
+  // Of the record, with what was written here on top, and reads that are known to change the atime.
+  AccessTimes Times() const ABSL_SHARED_LOCKS_REQUIRED(mu);
+  // `allocated_delta` for a publish of `up_to` bytes: as much as can lie in them, for the
+  // metaserver would cut the rest off. What later writes stored stays for the publish of their
+  // size. Whoever fails to publish it puts it back.
+  int64_t TakeAllocatedDelta(uint64_t up_to) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
   // The inline content with what was written here on top. Only while reads_inline().
   std::string InlineContent() const ABSL_SHARED_LOCKS_REQUIRED(mu);
   void SetError(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
@@ -85,6 +103,8 @@ class Inode {
   absl::Time local_mtime ABSL_GUARDED_BY(mu);
   absl::Time dirty_since ABSL_GUARDED_BY(mu) = absl::InfiniteFuture();
   absl::btree_map<uint32_t, DirtyChunk> chunks ABSL_GUARDED_BY(mu);
+  // Bytes more (or fewer) in this content's chunks than the metaserver has been told of.
+  int64_t allocated_delta ABSL_GUARDED_BY(mu) = 0;
   // Acknowledged by every in-sync member since the last sync, by chunk.
   absl::flat_hash_map<uint32_t, ChunkVersion> unsynced ABSL_GUARDED_BY(mu);
   uint64_t taken ABSL_GUARDED_BY(mu) = 0;         // newest write that may have gone to this content
@@ -106,6 +126,15 @@ class Inode {
   // The first byte of this flush that could not be written: what follows is dropped unsent.
   uint64_t failed_from ABSL_GUARDED_BY(mu) = UINT64_MAX;
 
+  // Others use the file too, and somebody writes it: nothing written here is kept back.
+  bool shared ABSL_GUARDED_BY(mu) = false;
+  uint64_t shared_said ABSL_GUARDED_BY(mu) = 0;  // counts when the metaserver said so
+  bool turn ABSL_GUARDED_BY(mu) = false;         // a shared write of this mount is under way
+  // Its bytes were changed elsewhere: the record is asked for before it is used again.
+  bool stale ABSL_GUARDED_BY(mu) = false;
+  uint64_t stale_said ABSL_GUARDED_BY(mu) = 0;
+  UnsentRead unsent_read ABSL_GUARDED_BY(mu);
+
   // As errseq_t: each handle reports an error once.
   uint64_t error_number ABSL_GUARDED_BY(mu) = 0;
   absl::Status error ABSL_GUARDED_BY(mu);
@@ -114,6 +143,10 @@ class Inode {
   uint64_t cached_version ABSL_GUARDED_BY(mu) = 0;
   // security.capability was found absent then: the kernel asks for it before every write.
   absl::Time no_capability_at ABSL_GUARDED_BY(mu) = absl::InfinitePast();
+
+ private:
+  // 512-byte units, about: an overwrite that is not sent yet counts as new.
+  uint64_t Blocks() const ABSL_SHARED_LOCKS_REQUIRED(mu);
 };
 
 wire::Time ToWireTime(absl::Time time);

@@ -20,6 +20,7 @@ bool MayTryAgain(const absl::Status& status) {
   // The condition of a publish does not hold: it must be made anew from a fresh record.
   const Reason reason = ReasonOf(status);
   if (reason == Reason::kInlineDropped || reason == Reason::kContentChanged) return false;
+  if (reason == Reason::kFileShared) return false;  // the caller takes its turn first
   return IsRetryable(status) || absl::IsDeadlineExceeded(status);
 }
 
@@ -66,6 +67,7 @@ absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& requ
     }
     // The first try of a mutation is waited for, so that a signal rarely leaves its outcome open.
     const bool interruptible = !kind.mutation || attempt > 0;
+    calls_.fetch_add(1, std::memory_order_relaxed);
     absl::Status status =
         transport_->Call(kind.method, request, response,
                          {.timeout = std::min(options_.try_timeout, deadline - absl::Now()),

@@ -10,6 +10,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <array>
+#include <atomic>
 #include <vector>
 
 #include "client/meta_api.h"
@@ -30,6 +31,8 @@ class MetaClient : public MetaApi {
   // `transport` and `session` must outlive the client.
   MetaClient(MetaTransport* transport, Session* session, MetaClientOptions options);
 
+  uint64_t calls() const { return calls_.load(std::memory_order_relaxed); }  // tries included
+
  protected:
   absl::Status Send(Kind kind, google::protobuf::Message* request, wire::MetaContext* context,
                     google::protobuf::Message* response, const OpContext& op) override;
@@ -49,6 +52,7 @@ class MetaClient : public MetaApi {
   const MetaClientOptions options_;
   absl::Mutex mu_;
   std::vector<uint32_t> free_slots_ ABSL_GUARDED_BY(mu_);
+  std::atomic<uint64_t> calls_{0};
   std::array<uint64_t, kSlots> sequence_{};  // of a slot: only its taker touches it
 };
 

@@ -12,8 +12,10 @@ namespace penstock::client {
 
 struct OpContext {
   wire::Credentials credentials;
-  uint64_t thread = 0;                                // of the caller; 0: none (background work)
-  const net::Interrupt* interrupt = nullptr;          // not owned; must outlive the operation
+  uint32_t umask = 0;                         // of the caller, when it makes a new name
+  uint64_t thread = 0;                        // of the caller; 0: none (background work)
+  const net::Interrupt* interrupt = nullptr;  // not owned; must outlive the operation
+  bool has_turn = false;                      // of the shared file that it writes (FileWriter)
   absl::Duration timeout = absl::InfiniteDuration();  // when shorter than the mount's I/O timeout
 };
 

@@ -11,8 +11,13 @@
 
 namespace penstock::client {
 
-Session::Session(MetaTransport* transport, HoldTable* holds, SessionOptions options)
-    : transport_(transport), holds_(holds), options_(std::move(options)) {}
+namespace {
+// A lease is given up this long before the metaserver may take it for over.
+constexpr absl::Duration kLeaseMargin = absl::Seconds(1);
+}  // namespace
+
+Session::Session(MetaTransport* transport, HoldTable* holds, Clock* clock, SessionOptions options)
+    : transport_(transport), holds_(holds), clock_(clock), options_(std::move(options)) {}
 
 Session::~Session() { Stop(); }
 
@@ -56,13 +61,28 @@ absl::StatusOr<wire::OpenSessionResponse> Session::OpenOnce(const OpContext& op)
 }
 
 absl::Status Session::Open(const OpContext& op) {
+  const absl::Duration sent = clock_->SinceBoot();
   ASSIGN_OR_RETURN(wire::OpenSessionResponse response, OpenOnce(op));
   SPDLOG_INFO("session opened session={:x} cluster={} server_version={}", response.session_id(),
               response.cluster_id(), response.server_version());
-  absl::MutexLock lock(&mu_);
-  open_ = std::move(response);
-  whole_ = true;
+  {
+    absl::MutexLock lock(&mu_);
+    lease_generation_ = response.lease_generation();
+    open_ = std::move(response);
+    whole_ = true;
+  }
+  KeepLeases(sent);
   return absl::OkStatus();
+}
+
+// From when the heartbeat was sent: the metaserver counts from when it arrived.
+void Session::KeepLeases(absl::Duration sent) {
+  absl::Duration timeout;
+  {
+    absl::MutexLock lock(&mu_);
+    timeout = absl::Milliseconds(open_.session_timeout_ms());
+  }
+  if (events_.on_leases_kept) events_.on_leases_kept(sent + timeout - kLeaseMargin);
 }
 
 absl::Status Session::Renew(SessionId lost, const OpContext& op) {
@@ -72,15 +92,21 @@ absl::Status Session::Renew(SessionId lost, const OpContext& op) {
     if (stopping_) return PosixError(EIO, "the mount is being stopped");
     if (SessionId(open_.session_id()) != lost) return absl::OkStatus();  // another thread was first
   }
+  // Nothing cached is the new session's.
+  if (events_.on_leases_kept) events_.on_leases_kept(absl::ZeroDuration());
+  const absl::Duration sent = clock_->SinceBoot();
   ASSIGN_OR_RETURN(wire::OpenSessionResponse response, OpenOnce(op));
   SPDLOG_ERROR("session lost and opened anew old={:x} new={:x}: unwritten data is lost (EIO)",
                lost.value(), response.session_id());
+  if (events_.on_leases_lost) events_.on_leases_lost();
   {
     absl::MutexLock lock(&mu_);
+    lease_generation_ = response.lease_generation();
     open_ = std::move(response);
     whole_ = true;
   }
   if (events_.on_lost) events_.on_lost(lost);
+  KeepLeases(sent);
   return absl::OkStatus();
 }
 
@@ -111,13 +137,17 @@ void Session::Beat(bool* again) {
   {
     absl::MutexLock lock(&mu_);
     request.set_session_id(open_.session_id());
+    request.set_lease_generation(lease_generation_);
     whole = whole_;
   }
   holds_->FillReport(whole, &request);
+  if (events_.add_leases) events_.add_leases(whole, &request);
   if (events_.add_transports) events_.add_transports(&request);
   wire::SessionHeartbeatResponse response;
+  const absl::Duration sent = clock_->SinceBoot();
   absl::Status status = transport_->Call(wire::METHOD_SESSION_HEARTBEAT, request, &response,
                                          {.timeout = options_.call_timeout, .interrupt = &stop_});
+  if (events_.leases_reported) events_.leases_reported(status.ok());
   if (!status.ok()) {
     holds_->Failed();
     const Reason reason = ReasonOf(status);
@@ -131,22 +161,41 @@ void Session::Beat(bool* again) {
     return;
   }
   holds_->Acknowledge();
+  *again = TakeAnswer(request, response, sent);
+}
+
+bool Session::TakeAnswer(const wire::SessionHeartbeatRequest& request,
+                         const wire::SessionHeartbeatResponse& response, absl::Duration sent) {
   bool restarted = false;
+  bool lost = false;
+  bool again = false;
   {
     absl::MutexLock lock(&mu_);
-    if (open_.session_id() != request.session_id()) return;
-    if (whole) whole_ = false;
+    if (open_.session_id() != request.session_id()) return false;
+    if (request.whole()) whole_ = false;
     if (response.server_instance() != open_.server_instance()) {
-      // A metaserver that was started anew forgot the readers: tell it all of them.
+      // A metaserver that was started anew forgot what is held here: tell it all of it.
       open_.set_server_instance(response.server_instance());
       restarted = true;
-      if (!whole) whole_ = *again = true;
+      if (!request.whole()) whole_ = again = true;
     }
+    // A metaserver that knows less than it once said lost its last changes in a power cut.
+    lost =
+        response.lease_generation() != lease_generation_ || response.log_index() < seen_log_index_;
+    lease_generation_ = response.lease_generation();
+    seen_log_index_ = response.log_index();
   }
   if (restarted) {
     SPDLOG_INFO("metaserver was started anew session={:x}", request.session_id());
     if (events_.on_server_restart) events_.on_server_restart();
   }
+  if (lost) {
+    SPDLOG_WARN("leases lost: what was cached is dropped session={:x}", request.session_id());
+    if (events_.on_leases_lost) events_.on_leases_lost();
+    return true;  // the next one keeps the new leases
+  }
+  if (response.keeps_leases()) KeepLeases(sent);
+  return again;
 }
 
 void Session::Stop() {

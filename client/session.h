@@ -15,6 +15,7 @@
 #include "client/hold_table.h"
 #include "client/meta_transport.h"
 #include "client/op_context.h"
+#include "common/clock.h"
 #include "common/ids.h"
 #include "proto/meta.pb.h"
 
@@ -35,12 +36,20 @@ struct SessionEvents {
   std::function<void()> on_server_restart;
   // The connections to show in `penstock client ls`.
   std::function<void(wire::SessionHeartbeatRequest*)> add_transports;
+  // What a heartbeat says of leases and locks: everything held (`whole`), or what was given up.
+  std::function<void(bool whole, wire::SessionHeartbeatRequest*)> add_leases;
+  // The heartbeat that carried those was answered, or not.
+  std::function<void(bool acknowledged)> leases_reported;
+  // The leases are gone: nothing cached is served from now on.
+  std::function<void()> on_leases_lost;
+  // Leases are good until then (SinceBoot).
+  std::function<void(absl::Duration until)> on_leases_kept;
 };
 
 class Session {
  public:
   // `transport` and `holds` must outlive the session.
-  Session(MetaTransport* transport, HoldTable* holds, SessionOptions options);
+  Session(MetaTransport* transport, HoldTable* holds, Clock* clock, SessionOptions options);
   ~Session();
 
   void SetEvents(SessionEvents events) { events_ = std::move(events); }  // before Start()
@@ -57,9 +66,14 @@ class Session {
   absl::StatusOr<wire::OpenSessionResponse> OpenOnce(const OpContext& op);
   void Run();
   void Beat(bool* again);
+  // Takes an answer over. Whether the next heartbeat must follow at once.
+  bool TakeAnswer(const wire::SessionHeartbeatRequest& request,
+                  const wire::SessionHeartbeatResponse& response, absl::Duration sent);
+  void KeepLeases(absl::Duration sent);
 
   MetaTransport* const transport_;
   HoldTable* const holds_;
+  Clock* const clock_;
   const SessionOptions options_;
   SessionEvents events_;
   net::Interrupt stop_;
@@ -70,6 +84,8 @@ class Session {
   wire::OpenSessionResponse open_ ABSL_GUARDED_BY(mu_);
   bool whole_ ABSL_GUARDED_BY(mu_) = true;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  uint64_t lease_generation_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t seen_log_index_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace penstock::client

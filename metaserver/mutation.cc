@@ -61,7 +61,7 @@ absl::Status Mutation::GiveContent(Inode& inode) {
   inode.layout.layout.storage_class = context_.dataset->storage_class;
   inode.is_inline = true;
   inode.data.clear();
-  inode.size = 0;
+  inode.size = inode.allocated = 0;
   return absl::OkStatus();
 }
 
@@ -167,9 +167,9 @@ absl::StatusOr<Touched> Mutation::WhatIsTouched() const {
       return before.status();
     }
     record.cover_before = CoverOf(*before);
-    record.data = before->is_regular() &&
-                  (before->data_version != touched.data_version ||
-                   before->layout.layout.content.value() != touched.content);
+    record.data =
+        before->is_regular() && (before->data_version != touched.data_version ||
+                                 before->layout.layout.content.value() != touched.content);
   }
   return all;
 }

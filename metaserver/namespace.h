@@ -71,8 +71,8 @@ class Namespace {
     return response;
   }
 
-  // Prepare, Recall and Apply. `operation` is one of ops/mutations.h. A repeated request gets its first
-  // response.
+  // Prepare, Recall and Apply. `operation` is one of ops/mutations.h. A repeated request gets its
+  // first response.
   template <typename Request, typename Response>
   absl::StatusOr<Response> Mutate(absl::Status (*operation)(Mutation&, const Request&, Response&),
                                   const Request& request) {

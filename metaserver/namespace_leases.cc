@@ -167,9 +167,8 @@ absl::Status Namespace::Heartbeat(const wire::SessionHeartbeatRequest& request,
   if (!surplus.empty() && events_.unanswered(session) == 0) {
     wire::SessionEvent event;
     for (uint64_t lease : surplus) event.add_revoked_leases(lease);
-    Tell(session, std::move(event), EventEnds::kWithLeases, [this, session, surplus] {
-      leases_.Release(session, absl::MakeConstSpan(surplus));
-    });
+    Tell(session, std::move(event), EventEnds::kWithLeases,
+         [this, session, surplus] { leases_.Release(session, absl::MakeConstSpan(surplus)); });
   }
   return absl::OkStatus();
 }

@@ -168,9 +168,7 @@ void Namespace::StartMutation(const wire::MetaContext& context,
 void Namespace::Continue(std::shared_ptr<Run> run) {
   auto waiting = Attempt(*run, [&run](Mutation& mutation) { return run->prepare(mutation); });
   if (waiting.ok() && !waiting->empty()) {
-    SendRecalls(*waiting, [this, run] {
-      run->resume([this, run]() { Continue(run); });
-    });
+    SendRecalls(*waiting, [this, run] { run->resume([this, run]() { Continue(run); }); });
     return;
   }
   leases_.End(run->change);

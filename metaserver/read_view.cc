@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "common/status.h"
+#include "metaserver/allocated.h"
 #include "metaserver/mutation.h"
 #include "metaserver/session/session_table.h"
 #include "metaserver/store/keys.h"
@@ -130,13 +131,14 @@ void ReadView::FillEntry(const Inode& inode, wire::Entry& entry) const {
   attr.set_gid(inode.gid);
   attr.set_rdev(inode.rdev);
   attr.set_size(inode.size);
-  if (inode.is_regular()) attr.set_blocks(inode.size / 512 + (inode.size % 512 != 0 ? 1 : 0));
+  attr.set_blocks(BlocksOf(inode));
   FillTime(inode.atime, *attr.mutable_atime());
   FillTime(inode.mtime, *attr.mutable_mtime());
   FillTime(inode.ctime, *attr.mutable_ctime());
   FillTime(inode.btime, *attr.mutable_btime());
   attr.set_data_version(inode.data_version);
   attr.set_change(inode.change);
+  entry.set_has_acl(inode.has_acl);
   entry.set_log_index(context_.log_index);
   entry.set_leased_by(CoverOf(inode).value());  // Namespace takes it back where it is not granted
   if (inode.is_symlink()) entry.set_symlink_target(inode.data);

@@ -62,6 +62,7 @@ ChainStep WriteChain::Look(Running& running) {
     return Finished(
         WithReason(absl::UnavailableError("no groups are known here yet"), Reason::kNoGroups));
   }
+  running.job->length_delta = 0;  // what was committed so far was another write's
   auto info = running.job->target->store->Stat(running.job->key);
   if (!info.ok()) return Finished(Indefinite(info.status()));
   return running.write.OnLook(view, *info);
@@ -79,6 +80,17 @@ ChainStep WriteChain::Stage(Running& running) {
                                 store.Stage(running.job->key, version, running.job->change));
 }
 
+ChainStep WriteChain::Commit(Running& running) {
+  ChainJob& job = *running.job;
+  if (job.request.hop == 0) {
+    // Only the client's estimate of a file's blocks rests on it: no reason to refuse a write.
+    if (auto info = job.target->store->Stat(job.key); info.ok() && info->pending) {
+      job.length_delta = int64_t{info->pending_stored_length} - int64_t{info->stored_length};
+    }
+  }
+  return running.write.OnCommitted(job.target->store->Commit(job.key, running.step.version));
+}
+
 void WriteChain::Advance(Running& running) {
   ChunkStore& store = *running.job->target->store;
   const ChunkKey& key = running.job->key;
@@ -91,7 +103,7 @@ void WriteChain::Advance(Running& running) {
         running.step = Stage(running);
         break;
       case ChainStep::Kind::kCommit:
-        running.step = running.write.OnCommitted(store.Commit(key, running.step.version));
+        running.step = Commit(running);
         break;
       case ChainStep::Kind::kDiscard:
         running.step = running.write.OnDiscarded(store.Discard(key, running.step.version));

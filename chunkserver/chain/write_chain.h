@@ -31,6 +31,9 @@ struct ChainJob {
   ChunkChange change;    // its data must stay until Run() returns
   absl::Status status;   // out
   ChunkVersion version;  // out, when OK
+  // Out, at the head: bytes more (or fewer) that this target stores of the chunk. A repeat of what
+  // was committed before says 0.
+  int64_t length_delta = 0;
 };
 
 class WriteChain {
@@ -55,6 +58,7 @@ class WriteChain {
   void Advance(Running& running);
   ChainStep Look(Running& running);
   ChainStep Stage(Running& running);
+  ChainStep Commit(Running& running);
   void ForwardAll(std::vector<Running*> waiting, absl::Time deadline);
 
   const MapHolder* const map_;

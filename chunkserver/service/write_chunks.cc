@@ -94,6 +94,7 @@ void ChunkService::RunWrite(WriteCall& call) {
     SetStatus(job.status, result);
     if (job.status.ok()) {
       *result->mutable_version() = ToWire(job.version);
+      result->set_length_delta(job.length_delta);
     } else {
       parts_.settler->Note(job.target->target_id(), job.storage_class, job.key);
     }

@@ -194,6 +194,7 @@ ChunkInfo InfoOf(const ChunkRecord& record) {
     info.pending = record.pending->version;
     info.pending_kind = record.pending->kind;
     info.pending_deletes = record.pending->deletes();
+    if (!info.pending_deletes) info.pending_stored_length = record.pending->image.stored_length;
     AddChannel(info.channels, record.pending->stamp, record.pending->version);
   }
   return info;

@@ -69,6 +69,7 @@ struct ChunkInfo {
   std::optional<ChunkVersion> pending;
   ChangeKind pending_kind = ChangeKind::kWrite;
   bool pending_deletes = false;
+  uint32_t pending_stored_length = 0;   // 0 of a deletion
   std::vector<ChannelRecord> channels;  // newest last, at most 8; those of the pending one included
   bool quarantined = false;             // its bytes failed their checksum: never served, not absent
   bool exists() const { return committed.valid(); }

@@ -7,9 +7,6 @@
 namespace penstock::client {
 namespace {
 
-// Long enough for the GETATTRs of an open and its fstat to be answered by their LOOKUP on a busy
-// machine. The kernel drops attributes that this mount changes, and each path looks up anew.
-constexpr double kFileAttrTimeout = 0.05;
 constexpr long kPreferredIoBytes = 128 << 10;
 
 timespec ToTimespec(const wire::Time& time) {
@@ -36,19 +33,20 @@ struct stat ToStat(const wire::Attr& attr) {
 }
 
 double AttrTimeout(const MountContext& mount, const wire::Entry& entry) {
-  if (S_ISDIR(entry.attr().mode())) return absl::ToDoubleSeconds(mount.options.attr_timeout);
-  return kFileAttrTimeout;
+  return absl::ToDoubleSeconds(
+      mount.memory->AttributesFor(InodeNumber(entry.attr().ino()), entry.leased_by() != 0));
 }
 
-fuse_entry_param ToEntryParam(const MountContext& mount, const wire::Entry& entry) {
+fuse_entry_param ToEntryParam(const MountContext& mount, const wire::Entry& entry,
+                              bool name_cached) {
   fuse_entry_param param = {};
+  param.entry_timeout = absl::ToDoubleSeconds(mount.memory->NamesFor(name_cached));
+  if (entry.attr().ino() == 0) return param;  // the kernel remembers that there is none
   param.ino = mount.ToNode(InodeNumber(entry.attr().ino()));
-  param.generation = 1;  // inode numbers are never used again
+  // Inode numbers are never used again. The kernel takes the root's for 0.
+  param.generation = param.ino == FUSE_ROOT_ID ? 0 : 1;
   param.attr = ToStat(entry.attr());
   param.attr_timeout = AttrTimeout(mount, entry);
-  if (S_ISDIR(entry.attr().mode())) {
-    param.entry_timeout = absl::ToDoubleSeconds(mount.options.entry_timeout);
-  }
   return param;
 }
 

@@ -1,18 +1,23 @@
 #include "client/fuse/interrupt_grace.h"
 
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_split.h>
 #include <absl/time/clock.h>
 #include <pthread.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <vector>
 
 namespace penstock::client {
 
 namespace {
 constexpr absl::Duration kLook = absl::Milliseconds(100);
+constexpr absl::Duration kLookAtClosing = absl::Seconds(1);  // most are over long before
 constexpr uint64_t Bit(int signal) { return uint64_t{1} << (signal - 1); }
 }  // namespace
 
@@ -29,6 +34,26 @@ PendingSignal PendingSignalOf(uint64_t thread) {
   if (pending & Bit(SIGKILL)) return PendingSignal::kFatal;
   const uint64_t stop = Bit(SIGINT) | Bit(SIGTERM) | Bit(SIGHUP) | Bit(SIGQUIT);
   return pending & stop ? PendingSignal::kStop : PendingSignal::kNone;
+}
+
+// Fields of /proc/THREAD/stat, proc(5): 9 is flags, 52 is exit_code (of a thread that may be looked
+// at). The name before them may hold anything, and ends with the last parenthesis.
+bool EndedBySignal(uint64_t thread) {
+  constexpr size_t kFlags = 9 - 3;
+  constexpr size_t kExitCode = 52 - 3;
+  constexpr uint64_t kExiting = 0x4;  // PF_EXITING
+  std::ifstream file("/proc/" + std::to_string(thread) + "/stat");
+  std::string text;
+  std::getline(file, text, '\0');
+  const size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return false;
+  const std::vector<absl::string_view> fields =
+      absl::StrSplit(absl::string_view(text).substr(name_end + 1), ' ', absl::SkipWhitespace());
+  uint64_t flags = 0;
+  int exit_code = 0;
+  return fields.size() > kExitCode && absl::SimpleAtoi(fields[kFlags], &flags) &&
+         absl::SimpleAtoi(fields[kExitCode], &exit_code) && (flags & kExiting) != 0 &&
+         WIFSIGNALED(exit_code);
 }
 
 void InterruptGrace::Start() {
@@ -55,8 +80,14 @@ void InterruptGrace::Interrupted(uint64_t thread, net::Interrupt* interrupt) {
   waiting_[interrupt] = {thread, absl::Now() + grace_};
 }
 
+void InterruptGrace::Closing(uint64_t thread, net::Interrupt* interrupt) {
+  absl::MutexLock lock(&mu_);
+  closing_[interrupt] = {thread, absl::Now() + grace_};
+}
+
 void InterruptGrace::Forget(net::Interrupt* interrupt) {
   absl::MutexLock lock(&mu_);
+  closing_.erase(interrupt);
   waiting_.erase(interrupt);
 }
 
@@ -65,22 +96,40 @@ void InterruptGrace::Run() {
   auto has_work = [this]()
                       ABSL_NO_THREAD_SAFETY_ANALYSIS { return stopping_ || !waiting_.empty(); };
   while (true) {
-    mu_.Await(absl::Condition(&has_work));
+    mu_.AwaitWithTimeout(absl::Condition(&has_work), kLookAtClosing);
     if (stopping_) return;
-    // Few requests are here at any time: those that met both a signal and a server that is away.
-    const absl::Time now = absl::Now();
-    for (auto it = waiting_.begin(); it != waiting_.end();) {
-      const PendingSignal signal = PendingSignalOf(it->second.thread);
-      const bool stop = signal == PendingSignal::kStop && now >= it->second.grace_ends;
-      if (signal != PendingSignal::kFatal && !stop) {
-        ++it;
-        continue;
-      }
-      it->first->Fire();
-      it = waiting_.erase(it);
-    }
+    LookAtClosing();
+    if (waiting_.empty()) continue;
+    LookAtInterrupted();
     mu_.AwaitWithTimeout(absl::Condition(&stopping_), kLook);
     if (stopping_) return;
+  }
+}
+
+void InterruptGrace::LookAtInterrupted() {
+  // Few requests are here at any time: those that met both a signal and a server that is away.
+  const absl::Time now = absl::Now();
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    const PendingSignal signal = PendingSignalOf(it->second.thread);
+    const bool stop = signal == PendingSignal::kStop && now >= it->second.grace_ends;
+    if (signal != PendingSignal::kFatal && !stop) {
+      ++it;
+      continue;
+    }
+    it->first->Fire();
+    it = waiting_.erase(it);
+  }
+}
+
+void InterruptGrace::LookAtClosing() {
+  const absl::Time now = absl::Now();
+  for (auto it = closing_.begin(); it != closing_.end();) {
+    if (now < it->second.grace_ends || !EndedBySignal(it->second.thread)) {
+      ++it;
+      continue;
+    }
+    it->first->Fire();
+    it = closing_.erase(it);
   }
 }
 

@@ -1,7 +1,9 @@
 // InterruptGrace decides when a FUSE_INTERRUPT ends a request's waits. The kernel sends one for any
 // signal, but a program whose timer ticks must not see EINTR from a file, as on a local disk. So a
 // fatal signal ends the waits at once; one that a person sends to stop a program (SIGINT, SIGTERM,
-// SIGHUP, SIGQUIT) and that it handles, after the grace; any other one never. Thread-safe.
+// SIGHUP, SIGQUIT) and that it handles, after the grace; any other one never. The kernel sends none
+// for what it closes on behalf of a killed process, which must not linger for a server that hangs:
+// that is looked for here. Thread-safe.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -25,6 +27,9 @@ class InterruptGrace {
 
   // The request of `thread` was interrupted: fires `interrupt` now or after the grace.
   void Interrupted(uint64_t thread, net::Interrupt* interrupt);
+  // A close by `thread`: fires `interrupt` when it lasts longer than the grace and a signal has
+  // ended the process. What was written stays with the client, which goes on sending it.
+  void Closing(uint64_t thread, net::Interrupt* interrupt);
   // The request is over: `interrupt` will not be fired any more.
   void Forget(net::Interrupt* interrupt);
 
@@ -33,17 +38,23 @@ class InterruptGrace {
     uint64_t thread = 0;
     absl::Time grace_ends;
   };
+  using Requests = absl::btree_map<net::Interrupt*, Waiting>;
   void Run();
+  void LookAtInterrupted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void LookAtClosing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const absl::Duration grace_;
   std::thread thread_;
   absl::Mutex mu_;
-  absl::btree_map<net::Interrupt*, Waiting> waiting_ ABSL_GUARDED_BY(mu_);
+  Requests waiting_ ABSL_GUARDED_BY(mu_);
+  Requests closing_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 enum class PendingSignal { kNone, kStop, kFatal };
 // What is on its way to `thread`. kStop too when that cannot be seen.
 PendingSignal PendingSignalOf(uint64_t thread);
+// The process of `thread` is on its way out because of a signal.
+bool EndedBySignal(uint64_t thread);
 
 }  // namespace penstock::client

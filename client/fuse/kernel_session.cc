@@ -25,6 +25,7 @@ constexpr uint32_t kRequestBytes = 1 * kMiB;
 constexpr int kThreads = 64;  // each may wait for a server
 constexpr int kIdleThreads = 16;
 constexpr uint32_t kBackground = 256;
+constexpr unsigned kMinorWithEpochs = 44;  // of the kernel's protocol: Linux 6.16
 
 void Want(fuse_conn_info* conn, unsigned flag, bool on) {
   if (on) {
@@ -42,11 +43,18 @@ void Init(void* userdata, fuse_conn_info* conn) {
   Want(conn, FUSE_CAP_PARALLEL_DIROPS, true);
   Want(conn, FUSE_CAP_READDIRPLUS, true);
   Want(conn, FUSE_CAP_READDIRPLUS_AUTO, true);
+  mount->memory->SetEpochs(conn->proto_major == 7 && conn->proto_minor >= kMinorWithEpochs);
   Want(conn, FUSE_CAP_POSIX_LOCKS, true);
   Want(conn, FUSE_CAP_FLOCK_LOCKS, true);
   // Pages are kept or dropped at open, by data_version (close-to-open).
   Want(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
   Want(conn, FUSE_CAP_WRITEBACK_CACHE, false);
+  // The kernel checks permissions, by the lists that it asks for (system.posix_acl_access).
+  Want(conn, FUSE_CAP_POSIX_ACL, mount->options.default_permissions);
+  // Whether the umask counts is known by the metaserver, which has the default lists.
+  Want(conn, FUSE_CAP_DONT_MASK, true);
+  // open_by_handle_at: LOOKUP of "." and ".." finds an inode that the kernel has forgotten.
+  Want(conn, FUSE_CAP_EXPORT_SUPPORT, true);
   // The kernel clears set-user-id by SETATTR, which knows the caller's capabilities.
   Want(conn, FUSE_CAP_HANDLE_KILLPRIV, false);
   // Payloads lie in our memory: one copy to the kernel beats passing pages through a pipe.
@@ -116,11 +124,13 @@ absl::Status KernelSession::Mount() {
                      " failed; is /dev/fuse there, and (when not root) fusermount3?"));
   }
   mounted_ = true;
+  context_->memory->SetSession(session_);
   return absl::OkStatus();
 }
 
 KernelSession::~KernelSession() {
   if (session_ == nullptr) return;
+  context_->memory->SetSession(nullptr);
   if (mounted_) fuse_session_unmount(session_);
   fuse_session_destroy(session_);
 }

@@ -12,7 +12,9 @@
 #include <memory>
 #include <thread>
 
+#include "client/alarm.h"
 #include "client/chunk_client.h"
+#include "client/event_stream.h"
 #include "client/file_system.h"
 #include "client/fuse/kernel_session.h"
 #include "client/map_watcher.h"
@@ -52,30 +54,6 @@ sigset_t StopSignals() {
   return set;
 }
 
-// Fires an interrupt after a time, unless destroyed before.
-class Alarm {
- public:
-  explicit Alarm(absl::Duration after)
-      : thread_([this, after] {
-          absl::MutexLock lock(&mu_);
-          if (!mu_.AwaitWithTimeout(absl::Condition(&cancelled_), after)) interrupt_.Fire();
-        }) {}
-  ~Alarm() {
-    {
-      absl::MutexLock lock(&mu_);
-      cancelled_ = true;
-    }
-    thread_.join();
-  }
-  const net::Interrupt* interrupt() const { return &interrupt_; }
-
- private:
-  absl::Mutex mu_;
-  bool cancelled_ = false;
-  net::Interrupt interrupt_;
-  std::thread thread_;
-};
-
 // Everything of one mount, in the order in which it is built.
 class MountedClient {
  public:
@@ -85,6 +63,8 @@ class MountedClient {
  private:
   std::unique_ptr<RpcMetaTransport> MetaConnections(int connections) const;
   void AddTransports(wire::SessionHeartbeatRequest* report) const;
+  EventStream::Handled OnEvent(SessionId session, const wire::SessionEvent& event,
+                               wire::EventAck* ack);
   void WaitForSignal(KernelSession* kernel);
   void FlushAll();
 
@@ -97,6 +77,9 @@ class MountedClient {
   const std::unique_ptr<RpcMetaTransport> operations_;  // shared by all operations
   const std::unique_ptr<RpcMetaTransport> heartbeats_;  // never behind an operation
   const std::unique_ptr<RpcMetaTransport> map_polls_;
+  const std::unique_ptr<RpcMetaTransport> event_polls_;
+  const std::unique_ptr<RpcMetaTransport> event_acks_;
+  EntryCache cache_;
   Session session_;
   MapWatcher map_watcher_;
   MetaClient meta_;
@@ -104,6 +87,7 @@ class MountedClient {
   ChunkClient chunks_;
   FileWriter writer_;
   FileSystem fs_;
+  EventStream events_;
   std::atomic<bool> ended_{false};
 };
 
@@ -117,6 +101,8 @@ ClientOptions ToClientOptions(const MountOptions& mount) {
   options.max_connections = mount.max_connections;
   options.sync_on_close = mount.sync_on_close;
   options.read_only = mount.read_only;
+  options.atime = mount.read_only ? AtimeRule::kNever : mount.atime;
+  options.directory_atime = mount.directory_atime;
   return options;
 }
 
@@ -137,7 +123,10 @@ MountedClient::MountedClient(const MountOptions& options, wire::Address metaserv
       operations_(MetaConnections(options.max_connections)),
       heartbeats_(MetaConnections(1)),
       map_polls_(MetaConnections(1)),
-      session_(heartbeats_.get(), &holds_,
+      event_polls_(MetaConnections(1)),
+      event_acks_(MetaConnections(4)),
+      cache_(options.memory_bytes / 4, SystemClock()),
+      session_(heartbeats_.get(), &holds_, SystemClock(),
                {.subdir = options.subdir,
                 .mountpoint = options.mountpoint,
                 .open_timeout = std::min(options.io_timeout, kOpenTimeout)}),
@@ -146,12 +135,33 @@ MountedClient::MountedClient(const MountOptions& options, wire::Address metaserv
       chunk_servers_(&transport_, &maps_, rpc_),
       chunks_(&maps_, &chunk_servers_, {.io_timeout = options.io_timeout}),
       writer_(&meta_, &chunks_, [this] { return session_.id(); },
-              {.io_timeout = options.io_timeout, .dirty_limit_bytes = options.memory_bytes / 4}),
-      fs_(&meta_, &chunks_, &holds_, &writer_, SystemClock(), ToClientOptions(options)) {
+              {.io_timeout = options.io_timeout,
+               .dirty_limit_bytes = options.memory_bytes / 4,
+               .cache = &cache_}),
+      fs_(&meta_, &chunks_, &holds_, &writer_, &cache_, SystemClock(), ToClientOptions(options)),
+      events_(event_polls_.get(), event_acks_.get(), &session_,
+              [this](SessionId session, const wire::SessionEvent& event, wire::EventAck* ack) {
+                return OnEvent(session, event, ack);
+              }) {
   session_.SetEvents(
       {.on_lost = [this](SessionId lost) { fs_.OnSessionLost(lost); },
        .on_server_restart = [this] { fs_.OnServerRestart(); },
-       .add_transports = [this](wire::SessionHeartbeatRequest* report) { AddTransports(report); }});
+       .add_transports = [this](wire::SessionHeartbeatRequest* report) { AddTransports(report); },
+       .add_leases = [this](
+                         bool whole,
+                         wire::SessionHeartbeatRequest* report) { fs_.FillLeases(whole, report); },
+       .leases_reported = [this](bool acknowledged) { fs_.LeasesReported(acknowledged); },
+       .on_leases_lost = [this] { fs_.OnLeasesLost(); },
+       .on_leases_kept = [this](absl::Duration until) { cache_.SetValidUntil(until); }});
+}
+
+EventStream::Handled MountedClient::OnEvent(SessionId session, const wire::SessionEvent& event,
+                                            wire::EventAck* ack) {
+  auto later = [this, session](const wire::EventAck& answer) {
+    events_.Acknowledge(session, answer);
+  };
+  return fs_.OnEvent(event, ack, later) ? EventStream::Handled::kDone
+                                        : EventStream::Handled::kLater;
 }
 
 void MountedClient::AddTransports(wire::SessionHeartbeatRequest* report) const {
@@ -172,13 +182,19 @@ absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
   RETURN_IF_ERROR(
       Annotate(session_.Open(OpContext{}), absl::StrCat("metaserver ", options_.metaserver)));
   InterruptGrace interrupts(kInterruptGrace);
-  MountContext context{&fs_, &interrupts, InodeNumber(session_.root().attr().ino()), options_};
+  const InodeNumber root(session_.root().attr().ino());
+  KernelMemory memory(&cache_, root);
+  MountContext context{&fs_, &interrupts, &memory, root, options_};
+  fs_.SetKernelCache(&memory);
   KernelSession kernel(&context);
   absl::Status status = kernel.Mount();
   if (status.ok()) {
+    fs_.Start();
+    events_.Start();
     session_.Start();
     map_watcher_.Start();
     writer_.Start();
+    fs_.read_times().Start();
     interrupts.Start();
     fs_.lock_waits().Start();
     std::thread signals([&] {
@@ -199,10 +215,14 @@ absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
     ready.join();
     fs_.lock_waits().Stop();  // while requests can still be answered
     FlushAll();
+    fs_.read_times().Stop();
     writer_.Stop();
     map_watcher_.Stop();
   }
   session_.Stop();
+  events_.Stop();
+  fs_.Stop();
+  fs_.SetKernelCache(nullptr);
   SPDLOG_INFO("unmounted mountpoint={} status={}", options_.mountpoint, status.ToString());
   return status;
 }

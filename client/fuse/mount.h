@@ -10,22 +10,23 @@
 #include <string>
 #include <vector>
 
+#include "client/client_options.h"
 #include "common/units.h"
 
 namespace penstock::client {
 
 struct MountOptions {
-  std::string metaserver;                           // "host:port" of its Penstock RPC
-  std::string subdir;                               // "" or "/a/b": mount that directory only
-  std::string mountpoint;                           // an existing directory
-  std::string key_file;                             // the cluster key
-  absl::Duration io_timeout = absl::Seconds(60);    // EIO after this long without servers
-  absl::Duration entry_timeout = absl::Seconds(1);  // the kernel keeps names of directories
-  absl::Duration attr_timeout = absl::Seconds(1);   // and their attributes
+  std::string metaserver;                         // "host:port" of its Penstock RPC
+  std::string subdir;                             // "" or "/a/b": mount that directory only
+  std::string mountpoint;                         // an existing directory
+  std::string key_file;                           // the cluster key
+  absl::Duration io_timeout = absl::Seconds(60);  // EIO after this long without servers
   bool allow_other = false;
   bool default_permissions = true;
   bool sync_on_close = false;
   bool read_only = false;
+  AtimeRule atime = AtimeRule::kRelatime;
+  bool directory_atime = true;
   uint64_t memory_bytes = kGiB;  // a quarter of it for written bytes on their way
   int max_connections = 8;       // to each server
   int read_ahead_kib = 8192;     // of the mount's device, as root; 8 requests of 1 MiB in flight

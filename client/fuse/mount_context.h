@@ -3,6 +3,7 @@
 
 #include "client/file_system.h"
 #include "client/fuse/interrupt_grace.h"
+#include "client/fuse/kernel_memory.h"
 #include "client/fuse/libfuse.h"
 #include "client/fuse/mount.h"
 
@@ -11,6 +12,7 @@ namespace penstock::client {
 struct MountContext {
   FileSystem* fs = nullptr;
   InterruptGrace* interrupts = nullptr;
+  KernelMemory* memory = nullptr;
   InodeNumber root;  // of the mounted directory: the kernel's FUSE_ROOT_ID
   MountOptions options;
 

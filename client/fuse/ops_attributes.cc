@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint32_t kBlockBytes = 4096;  // of statfs
 constexpr uint32_t kNameLimit = 255;
+constexpr std::string_view kAccessAcl = "system.posix_acl_access";
 
 wire::Time ToWire(const timespec& time) {
   wire::Time wire;
@@ -54,10 +55,7 @@ void Getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
 void Setattr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse_file_info*) {
   Request request(req);
   // Whether set-group-id may stay depends on the caller's groups.
-  if ((to_set & FUSE_SET_ATTR_MODE) != 0 && (attr->st_mode & S_ISGID) != 0 &&
-      request.op().credentials.uid() != 0) {
-    request.AddGroups();
-  }
+  if ((to_set & FUSE_SET_ATTR_MODE) != 0 && (attr->st_mode & S_ISGID) != 0) request.AddGroups();
   request.ReplyAttr(request.fs().Setattr(ToSetattr(request.Ino(ino), *attr, to_set), request.op()));
 }
 
@@ -112,6 +110,8 @@ void Setxattr(fuse_req_t req, fuse_ino_t ino, const char* name, const char* valu
   set.set_name(name);
   set.set_value(value, size);
   set.set_flags(static_cast<uint32_t>(flags));
+  if (set.name() == kAccessAcl)
+    request.AddGroups();  // set-group-id goes for one outside of the group
   request.Reply(request.fs().Setxattr(std::move(set), request.op()));
 }
 

@@ -1,4 +1,6 @@
 // opendir, readdir, readdirplus, releasedir, fsyncdir.
+#include <fcntl.h>
+
 #include <memory>
 #include <vector>
 
@@ -16,6 +18,7 @@ DirectoryReader& ReaderOf(const fuse_file_info* fi) {
 void Opendir(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
   Request request(req);
   std::unique_ptr<DirectoryReader> reader = request.fs().OpenDirectory(request.Ino(ino));
+  if ((fi->flags & O_NOATIME) != 0) reader->SetNoAtime();
   DirectoryReader* raw = reader.release();
   fi->fh = reinterpret_cast<uint64_t>(raw);
   if (fuse_reply_open(request.Finish(), fi) == -ENOENT) delete raw;
@@ -23,7 +26,7 @@ void Opendir(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
 
 // An entry whose attributes are not at hand gets node id 0: the kernel takes its name only.
 fuse_entry_param PlusParam(const MountContext& mount, const ListedEntry& listed) {
-  if (listed.entry.attr().ino() != 0) return ToEntryParam(mount, listed.entry);
+  if (listed.entry.attr().ino() != 0) return ToEntryParam(mount, listed.entry, false);
   fuse_entry_param param = {};
   param.attr.st_ino = listed.ino.value();
   param.attr.st_mode = listed.type;
@@ -34,8 +37,10 @@ void List(fuse_req_t req, size_t size, off_t offset, fuse_file_info* fi, bool pl
   Request request(req);
   auto entries = ReaderOf(fi).After(static_cast<uint64_t>(offset), plus, request.op());
   if (!entries.ok()) return request.Reply(entries.status());
+  request.fs().NoteDirectoryRead(ReaderOf(fi), request.op());
   std::vector<char> buffer(size);
   size_t used = 0;
+  std::vector<InodeNumber> remembered;  // by the kernel, with this answer
   for (const ListedEntry& listed : *entries) {
     const fuse_entry_param param = PlusParam(request.mount(), listed);
     const off_t next = static_cast<off_t>(listed.cookie);
@@ -48,8 +53,12 @@ void List(fuse_req_t req, size_t size, off_t offset, fuse_file_info* fi, bool pl
              : fuse_add_direntry(req, at, size - used, listed.name.c_str(), &st, next);
     if (n > size - used) break;
     used += n;
+    const bool dot = listed.cookie == kDotCookie || listed.cookie == kDotDotCookie;
+    if (plus && !dot && listed.entry.attr().ino() != 0) remembered.push_back(listed.ino);
   }
-  request.ReplyData({buffer.data(), used});
+  const MountContext& mount = request.mount();
+  if (fuse_reply_buf(request.Finish(), buffer.data(), used) != 0) return;
+  for (InodeNumber ino : remembered) mount.memory->Looked(ino);
 }
 
 void Readdir(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* fi) {

@@ -16,16 +16,22 @@ constexpr size_t kNameLimit = 255;
 FileHandle& HandleOf(const fuse_file_info* fi) { return *reinterpret_cast<FileHandle*>(fi->fh); }
 
 OpenFlags FlagsOf(const fuse_file_info* fi) {
-  return {.write = (fi->flags & O_ACCMODE) != O_RDONLY,
+  return {.read = (fi->flags & O_ACCMODE) != O_WRONLY,
+          .write = (fi->flags & O_ACCMODE) != O_RDONLY,
           .truncate = (fi->flags & O_TRUNC) != 0,
-          .exclusive = (fi->flags & O_EXCL) != 0};
+          .exclusive = (fi->flags & O_EXCL) != 0,
+          .append = (fi->flags & O_APPEND) != 0};
 }
 
 // The kernel keeps the handle until release. When it will not (the caller was interrupted), release
 // it here.
 void FillOpen(FileHandle* handle, fuse_file_info* fi) {
+  handle->no_atime = (fi->flags & O_NOATIME) != 0;
   fi->fh = reinterpret_cast<uint64_t>(handle);
   fi->keep_cache = handle->keep_cache ? 1 : 0;
+  // An append goes to the end that the file has then, which the kernel may not know: its bytes must
+  // not lie in the kernel's pages at the place where it thinks that they are.
+  fi->direct_io = handle->append ? 1 : 0;
 }
 
 void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* fi) {
@@ -33,15 +39,21 @@ void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fu
   if (std::strlen(name) > kNameLimit) {
     return request.Reply(PosixError(ENAMETOOLONG, "name too long"));
   }
+  if (request.NeedsGroups(mode)) request.AddGroups();
   auto created = request.fs().Create({request.Ino(parent), name}, mode, FlagsOf(fi), request.op());
+  if (ErrnoOf(created.status()) == EACCES && request.AddGroups()) {
+    // The name came up meanwhile; perhaps one of the caller's groups lets him in.
+    created = request.fs().Create({request.Ino(parent), name}, mode, FlagsOf(fi), request.op());
+  }
   if (!created.ok()) return request.Reply(created.status());
   FileSystem& fs = request.fs();
   FileHandle* handle = created->handle.release();
   FillOpen(handle, fi);
-  const fuse_entry_param param = ToEntryParam(request.mount(), created->entry);
-  if (fuse_reply_create(request.Finish(), &param, fi) == -ENOENT) {
-    fs.Release(std::unique_ptr<FileHandle>(handle));
-  }
+  const MountContext& mount = request.mount();
+  const fuse_entry_param param = ToEntryParam(mount, created->entry, /*name_cached=*/false);
+  const int sent = fuse_reply_create(request.Finish(), &param, fi);
+  if (sent == 0) mount.memory->Looked(InodeNumber(created->entry.attr().ino()));
+  if (sent == -ENOENT) fs.Release(std::unique_ptr<FileHandle>(handle));
 }
 
 void Open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
@@ -92,6 +104,7 @@ void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offs
 
 void Flush(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
   Request request(req);
+  request.EndWithCaller();
   const absl::Status status = request.fs().Flush(HandleOf(fi), request.op());
   // After the bytes: who gets the lock next must see them.
   request.fs().ReleaseOwner(HandleOf(fi), fi->lock_owner);

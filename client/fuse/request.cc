@@ -1,5 +1,6 @@
 #include "client/fuse/request.h"
 
+#include <cerrno>
 #include <memory>
 #include <vector>
 
@@ -23,6 +24,7 @@ Request::Request(fuse_req_t req)
   const fuse_ctx* caller = fuse_req_ctx(req);
   op_.credentials.set_uid(caller->uid);
   op_.credentials.set_gid(caller->gid);
+  op_.umask = caller->umask & 0777;
   op_.thread = static_cast<uint64_t>(caller->pid);
   interrupt_ = ThreadInterrupt();
   op_.interrupt = interrupt_;
@@ -40,7 +42,12 @@ Request::~Request() {
   if (!finished_) fuse_reply_err(Finish(), EIO);
 }
 
-void Request::AddGroups() {
+bool Request::NeedsGroups(mode_t mode) const {
+  return op_.credentials.uid() != 0 && (mode & S_ISGID) != 0 && !S_ISDIR(mode);
+}
+
+bool Request::AddGroups() {
+  if (op_.credentials.uid() == 0 || op_.credentials.groups_size() > 0) return false;
   std::vector<gid_t> groups(64);
   int n = fuse_req_getgroups(req_, static_cast<int>(groups.size()), groups.data());
   if (n > static_cast<int>(groups.size())) {
@@ -50,6 +57,12 @@ void Request::AddGroups() {
   for (int i = 0; i < n && i < static_cast<int>(groups.size()); ++i) {
     op_.credentials.add_groups(groups[static_cast<size_t>(i)]);
   }
+  return op_.credentials.groups_size() > 0;
+}
+
+void Request::EndWithCaller() {
+  ends_with_caller_ = true;
+  mount_->interrupts->Closing(op_.thread, interrupt_);
 }
 
 fuse_req_t Request::Finish() {
@@ -57,7 +70,7 @@ fuse_req_t Request::Finish() {
   finished_ = true;
   // After this libfuse calls OnInterrupt no more for it, so the thread may use the interrupt again.
   fuse_req_interrupt_func(req_, nullptr, nullptr);
-  if (interrupted_) mount_->interrupts->Forget(interrupt_);
+  if (interrupted_ || ends_with_caller_) mount_->interrupts->Forget(interrupt_);
   return req_;
 }
 
@@ -65,8 +78,24 @@ void Request::Reply(const absl::Status& status) { fuse_reply_err(Finish(), ToErr
 
 void Request::Reply(const absl::StatusOr<wire::Entry>& entry) {
   if (!entry.ok()) return Reply(entry.status());
-  const fuse_entry_param param = ToEntryParam(*mount_, *entry);
-  fuse_reply_entry(Finish(), &param);
+  ReplyEntry(*entry, /*name_cached=*/false);
+}
+
+void Request::Reply(const absl::StatusOr<Looked>& looked) {
+  if (!looked.ok()) return Reply(looked.status());
+  const bool absent = looked->entry.attr().ino() == 0;
+  if (absent && !(mount_->memory->NamesFor(looked->name_cached) > absl::ZeroDuration())) {
+    return Reply(PosixError(ENOENT, "no such name"));
+  }
+  ReplyEntry(looked->entry, looked->name_cached);
+}
+
+void Request::ReplyEntry(const wire::Entry& entry, bool name_cached) {
+  const fuse_entry_param param = ToEntryParam(*mount_, entry, name_cached);
+  const MountContext& mount = *mount_;
+  const InodeNumber ino(entry.attr().ino());
+  // Not counted when the caller was interrupted: then the kernel did not take it.
+  if (fuse_reply_entry(Finish(), &param) == 0 && ino.value() != 0) mount.memory->Looked(ino);
 }
 
 void Request::ReplyAttr(const absl::StatusOr<wire::Entry>& entry) {

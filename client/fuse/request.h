@@ -20,15 +20,21 @@ class Request {
   FileSystem& fs() const { return *mount_->fs; }
   const OpContext& op() const { return op_; }
   InodeNumber Ino(fuse_ino_t node) const { return mount_->ToInode(node); }
-  // Adds the caller's supplementary groups, which costs a read of /proc.
-  void AddGroups();
+  // Adds the caller's supplementary groups, which costs a read of /proc. False: nothing new.
+  bool AddGroups();
+  // Whether set-group-id of a new inode depends on the caller's groups.
+  bool NeedsGroups(mode_t mode) const;
+  // For a close: ends its waits also when the caller was killed (the kernel then interrupts not).
+  void EndWithCaller();
   fuse_req_t raw() const { return req_; }
 
   // Exactly one of these ends the request.
   void Reply(const absl::Status& status);  // OK: done without an answer's body
   void Reply(const absl::StatusOr<wire::Entry>& entry);
+  void Reply(const absl::StatusOr<Looked>& looked);
   void ReplyAttr(const absl::StatusOr<wire::Entry>& entry);
   void ReplyData(std::string_view data);
+  void ReplyEntry(const wire::Entry& entry, bool name_cached);
   // For the other answers: the request, from here on without interrupts.
   fuse_req_t Finish();
 
@@ -41,6 +47,7 @@ class Request {
   net::Interrupt* interrupt_;  // op_.interrupt; the thread's
   bool finished_ = false;
   bool interrupted_ = false;  // written before Finish() returns, under libfuse's lock
+  bool ends_with_caller_ = false;
 };
 
 }  // namespace penstock::client

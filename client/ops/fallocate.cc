@@ -19,7 +19,12 @@ absl::Status FileSystem::Fallocate(const FileHandle& handle, int mode, uint64_t 
   }
   if (length == 0) return PosixError(EINVAL, "fallocate: nothing");
   if (!handle.write) return PosixError(EBADF, "not open for writing");
-  if (kind != 0) RETURN_IF_ERROR(writer_->Zero(handle.inode, offset, length, op));
+  RETURN_IF_ERROR(RefreshStale(*handle.inode, op));
+  if (kind != 0) {
+    RETURN_IF_ERROR(writer_->InTurn(handle.inode, op, [&](const OpContext& mine) {
+      return writer_->Zero(handle.inode, offset, length, mine);
+    }));
+  }
   uint64_t size = 0;
   {
     absl::MutexLock lock(&handle.inode->mu);
@@ -30,7 +35,7 @@ absl::Status FileSystem::Fallocate(const FileHandle& handle, int mode, uint64_t 
   grow.set_ino(handle.inode->ino.value());
   grow.set_fields(wire::SETATTR_SIZE);
   grow.set_size(offset + length);
-  return writer_->SetSize(handle.inode, std::move(grow), op).status();
+  return SetSize(handle.inode, grow, op).status();
 }
 
 }  // namespace penstock::client

@@ -5,8 +5,8 @@
 namespace penstock::client {
 
 absl::StatusOr<wire::Entry> FileSystem::Getattr(InodeNumber ino, const OpContext& op) {
-  ASSIGN_OR_RETURN(wire::Entry entry, FetchEntry(ino, op));
-  return inodes_.Absorb(entry);
+  ASSIGN_OR_RETURN(wire::Entry entry, GetEntry(ino, op));
+  return Merge(entry);
 }
 
 absl::StatusOr<wire::StatfsResponse> FileSystem::Statfs(const OpContext& op) {

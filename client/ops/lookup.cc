@@ -1,4 +1,5 @@
-// lookup: a name in a directory. What was found is kept for the open that follows.
+// lookup: a name in a directory, from the cache while a lease covers it. What was found is kept for
+// the open that follows.
 #include <cerrno>
 
 #include "client/file_system.h"
@@ -6,19 +7,38 @@
 
 namespace penstock::client {
 
-absl::StatusOr<wire::Entry> FileSystem::Lookup(EntryName name, const OpContext& op) {
-  wire::LookupRequest request;
-  request.set_parent(name.parent.value());
-  request.set_name(std::string(name.name));
-  auto response = meta_->Query<wire::EntryResponse>(wire::METHOD_LOOKUP, request, op);
-  if (!response.ok()) {
-    if (ErrnoOf(response.status()) == ENOENT) {
-      lookups_.Remember(op.thread, {name.parent, std::string(name.name), std::nullopt});
+absl::StatusOr<Looked> FileSystem::Lookup(EntryName name, const OpContext& op) {
+  Looked looked;
+  const EntryCache::Name known = cache_->Lookup(name.parent, name.name, &looked.entry);
+  looked.name_cached = known != EntryCache::Name::kUnknown;
+  if (known == EntryCache::Name::kUnknown) {
+    const uint64_t token = cache_->token();
+    wire::LookupRequest request;
+    request.set_parent(name.parent.value());
+    request.set_name(std::string(name.name));
+    request.set_absent_is_ok(true);
+    ASSIGN_OR_RETURN(wire::EntryResponse response,
+                     meta_->Query<wire::EntryResponse>(wire::METHOD_LOOKUP, request, op));
+    looked.entry = std::move(*response.mutable_entry());
+    const wire::Attr& attr = looked.entry.attr();
+    if (response.name_leased()) {
+      looked.name_cached = attr.ino() == 0
+                               ? cache_->StoreAbsent(token, name.parent, name.name)
+                               : cache_->StoreName(token, name.parent,
+                                                   {std::string(name.name), InodeNumber(attr.ino()),
+                                                    attr.mode() & S_IFMT});
     }
-    return response.status();
+    if (attr.ino() != 0 && !cache_->StoreRecord(token, looked.entry)) {
+      looked.entry.set_leased_by(0);
+    }
   }
-  lookups_.Remember(op.thread, {name.parent, std::string(name.name), response->entry()});
-  return inodes_.Absorb(response->entry());
+  if (looked.entry.attr().ino() == 0) {
+    lookups_.Remember(op.thread, {name.parent, std::string(name.name), std::nullopt});
+    return looked;
+  }
+  lookups_.Remember(op.thread, {name.parent, std::string(name.name), looked.entry});
+  looked.entry = Merge(looked.entry);
+  return looked;
 }
 
 }  // namespace penstock::client

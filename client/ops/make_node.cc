@@ -9,9 +9,8 @@ absl::StatusOr<wire::Entry> FileSystem::Mkdir(EntryName name, uint32_t mode, con
   request.set_parent(name.parent.value());
   request.set_name(std::string(name.name));
   request.set_mode(mode);
-  ASSIGN_OR_RETURN(wire::EntryResponse response,
-                   meta_->Mutate<wire::EntryResponse>(wire::METHOD_MKDIR, request, op));
-  return response.entry();
+  request.set_umask(op.umask);
+  return MakeName(name, wire::METHOD_MKDIR, std::move(request), op);
 }
 
 absl::StatusOr<wire::Entry> FileSystem::Mknod(EntryName name, uint32_t mode, uint64_t rdev,
@@ -20,10 +19,9 @@ absl::StatusOr<wire::Entry> FileSystem::Mknod(EntryName name, uint32_t mode, uin
   request.set_parent(name.parent.value());
   request.set_name(std::string(name.name));
   request.set_mode(mode);
+  request.set_umask(op.umask);
   request.set_rdev(rdev);
-  ASSIGN_OR_RETURN(wire::EntryResponse response,
-                   meta_->Mutate<wire::EntryResponse>(wire::METHOD_MKNOD, request, op));
-  return response.entry();
+  return MakeName(name, wire::METHOD_MKNOD, std::move(request), op);
 }
 
 absl::StatusOr<wire::Entry> FileSystem::Symlink(EntryName name, std::string_view target,
@@ -32,9 +30,7 @@ absl::StatusOr<wire::Entry> FileSystem::Symlink(EntryName name, std::string_view
   request.set_parent(name.parent.value());
   request.set_name(std::string(name.name));
   request.set_target(std::string(target));
-  ASSIGN_OR_RETURN(wire::EntryResponse response,
-                   meta_->Mutate<wire::EntryResponse>(wire::METHOD_SYMLINK, request, op));
-  return response.entry();
+  return MakeName(name, wire::METHOD_SYMLINK, std::move(request), op);
 }
 
 absl::StatusOr<wire::Entry> FileSystem::Link(InodeNumber ino, EntryName name, const OpContext& op) {
@@ -42,9 +38,13 @@ absl::StatusOr<wire::Entry> FileSystem::Link(InodeNumber ino, EntryName name, co
   request.set_ino(ino.value());
   request.set_new_parent(name.parent.value());
   request.set_new_name(std::string(name.name));
+  CacheChange change(cache_, {{name.parent, request.new_name()}}, {name.parent, ino});
+  change.Declare(request);
   ASSIGN_OR_RETURN(wire::EntryResponse response,
                    meta_->Mutate<wire::EntryResponse>(wire::METHOD_LINK, request, op));
-  return inodes_.Absorb(response.entry());
+  change.IsHere(0, ino, response.entry().attr().mode());
+  response.mutable_entry()->set_leased_by(0);
+  return Merge(response.entry());
 }
 
 }  // namespace penstock::client

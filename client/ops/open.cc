@@ -1,7 +1,8 @@
 // open and release of files.
 //
-// Opening for reading usually asks nobody: the lookup of the same system call has the record.
-// Opening for writing tells the metaserver, so that others leave inline content alone.
+// Opening for reading asks nobody while a lease covers the record: a change of the file will be
+// heard of. Without one, and for writing, the metaserver is told, so that it knows who has what
+// open: a file that several sessions use is shared (FileWriter).
 #include <absl/cleanup/cleanup.h>
 #include <spdlog/spdlog.h>
 
@@ -9,6 +10,56 @@
 #include "common/status.h"
 
 namespace penstock::client {
+
+absl::StatusOr<wire::Entry> FileSystem::CallOpen(Inode& inode, OpenFlags flags,
+                                                 const OpContext& op) {
+  uint64_t said = 0, stale_said = 0;
+  {
+    absl::MutexLock lock(&inode.mu);
+    said = inode.shared_said;
+    stale_said = inode.stale_said;
+  }
+  wire::OpenRequest request;
+  request.set_ino(inode.ino.value());
+  request.set_write(flags.write || flags.truncate);
+  request.set_truncate(flags.truncate);
+  request.mutable_context()->set_hold_version(holds_->version());
+  wire::EntryResponse response;
+  if (request.write()) {
+    CacheChange change(cache_, {}, {inode.ino});
+    change.Declare(request);
+    ASSIGN_OR_RETURN(response, meta_->Mutate<wire::EntryResponse>(wire::METHOD_OPEN, request, op));
+    change.IsNow(response.entry());
+  } else {
+    ASSIGN_OR_RETURN(response, meta_->Query<wire::EntryResponse>(wire::METHOD_OPEN, request, op));
+  }
+  absl::MutexLock lock(&inode.mu);
+  if (inode.shared_said == said) inode.shared = response.entry().shared();
+  if (inode.stale_said == stale_said) inode.stale = false;
+  return response.entry();
+}
+
+absl::StatusOr<wire::Entry> FileSystem::OpenRecord(const std::shared_ptr<Inode>& inode,
+                                                   OpenFlags flags, const OpContext& op) {
+  if (flags.truncate) {
+    auto call = [&](const OpContext& mine) -> absl::Status {
+      return writer_
+          ->Empty(
+              inode, [&] { return CallOpen(*inode, flags, mine); }, mine)
+          .status();
+    };
+    RETURN_IF_ERROR(writer_->InTurn(inode, op, call));
+    absl::MutexLock lock(&inode->mu);
+    return inode->entry;
+  }
+  if (flags.write) return CallOpen(*inode, flags, op);
+  // After the hold: what is dropped from the cache from now on is answered with "open here".
+  if (std::optional<wire::Entry> cached = cache_->Record(inode->ino)) {
+    absl::MutexLock lock(&inode->mu);
+    if (!inode->shared && !inode->stale) return *std::move(cached);
+  }
+  return CallOpen(*inode, flags, op);
+}
 
 absl::StatusOr<std::unique_ptr<FileHandle>> FileSystem::Open(InodeNumber ino, OpenFlags flags,
                                                              const OpContext& op) {
@@ -23,49 +74,21 @@ absl::StatusOr<std::unique_ptr<FileHandle>> FileSystem::Open(InodeNumber ino, Op
     pinned->Unpin();
     holds_->Release(ino, write);
   };
-  std::optional<wire::Entry> fresh = lookups_.Take(op.thread, ino);
-  if (fresh) {
-    absl::MutexLock lock(&inode->mu);
-    if (!inode->Absorb(*fresh)) fresh = std::nullopt;  // changed here since the lookup
-  }
-  wire::Entry entry;
-  if (write) {
-    auto open = [&]() -> absl::StatusOr<wire::Entry> {
-      wire::OpenRequest request;
-      request.set_ino(ino.value());
-      request.set_write(true);
-      request.set_truncate(flags.truncate);
-      ASSIGN_OR_RETURN(wire::EntryResponse response,
-                       meta_->Mutate<wire::EntryResponse>(wire::METHOD_OPEN, request, op));
-      return response.entry();
-    };
-    if (flags.truncate) {
-      RETURN_IF_ERROR(writer_->Empty(inode, open, op).status());
-      absl::MutexLock lock(&inode->mu);
-      entry = inode->entry;
-    } else {
-      ASSIGN_OR_RETURN(entry, open());
-    }
-  } else if (fresh) {
-    entry = std::move(*fresh);
-  } else {
-    ASSIGN_OR_RETURN(entry, FetchEntry(ino, op));
-  }
+  ASSIGN_OR_RETURN(wire::Entry entry, OpenRecord(inode, flags, op));
+  bool known = false;
   {
     // A publish of this mount may have overtaken the answer, and then have forgotten the content.
     absl::MutexLock lock(&inode->mu);
     if (!inode->Absorb(entry) && inode->known) entry = inode->entry;
+    known = inode->known;
   }
-  if (bool known =
-          [&] {
-            absl::MutexLock lock(&inode->mu);
-            return inode->known;
-          }();
-      !known) {
+  if (!known) {
     ASSIGN_OR_RETURN(entry, FetchEntry(ino, op));
   }
   std::move(let_go).Cancel();
-  return MakeHandle(std::move(inode), entry, write);
+  std::unique_ptr<FileHandle> handle = MakeHandle(std::move(inode), entry, write);
+  handle->append = flags.append;
+  return handle;
 }
 
 void FileSystem::Release(std::unique_ptr<FileHandle> handle) {

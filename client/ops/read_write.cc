@@ -8,7 +8,10 @@ namespace penstock::client {
 
 absl::StatusOr<size_t> FileSystem::Read(const FileHandle& handle, uint64_t offset,
                                         absl::Span<char> into, const OpContext& op) {
-  return reader_.Read(handle.inode, offset, into, op);
+  RETURN_IF_ERROR(RefreshStale(*handle.inode, op));
+  auto n = reader_.Read(handle.inode, offset, into, op);
+  if (n.ok() && !handle.no_atime) read_times_.NoteRead(handle.inode);
+  return n;
 }
 
 absl::Status FileSystem::Write(const FileHandle& handle, uint64_t offset, std::string_view data,
@@ -20,7 +23,16 @@ absl::Status FileSystem::Write(const FileHandle& handle, uint64_t offset, std::s
     absl::MutexLock lock(&handle.inode->mu);
     handle.inode->by_mapping = true;
   }
-  return writer_->Write(handle.inode, offset, data, op);
+  const PageDrops::Write under_way(&page_drops_, handle.inode->ino);
+  RETURN_IF_ERROR(RefreshStale(*handle.inode, op));
+  const bool append = handle.append && op.thread != 0;  // pages of a mapping have their place
+  ASSIGN_OR_RETURN(const uint64_t went_to,
+                   writer_->WriteBytes(handle.inode, {offset, append}, data, op));
+  if (append && kernel_ != nullptr) {
+    // These bytes did not pass through the kernel's pages (FillOpen in fuse/ops_files.cc).
+    kernel_->DropPages(handle.inode->ino, went_to, data.size());
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace penstock::client

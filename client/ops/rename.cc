@@ -12,10 +12,8 @@ absl::Status FileSystem::SyncBeforeReplace(EntryName from, EntryName to, const O
   auto find = [&](EntryName name) -> absl::StatusOr<InodeNumber> {
     auto found = lookups_.Peek(op.thread, name.parent, name.name);
     if (found) return found->entry ? InodeNumber(found->entry->attr().ino()) : InodeNumber();
-    auto entry = Lookup(name, op);
-    if (entry.ok()) return InodeNumber(entry->attr().ino());
-    if (ErrnoOf(entry.status()) == ENOENT) return InodeNumber();
-    return entry.status();
+    ASSIGN_OR_RETURN(Looked looked, Lookup(name, op));
+    return InodeNumber(looked.entry.attr().ino());
   };
   ASSIGN_OR_RETURN(InodeNumber source, find(from));
   if (!HasUnsynced(source)) return absl::OkStatus();
@@ -39,8 +37,22 @@ absl::Status FileSystem::Rename(EntryName from, EntryName to, uint32_t flags, co
   request.set_new_parent(to.parent.value());
   request.set_new_name(std::string(to.name));
   request.set_flags(flags);
+  std::vector<InodeNumber> changed{from.parent, to.parent};
+  for (EntryName name : {from, to}) {
+    auto found = lookups_.Peek(op.thread, name.parent, name.name);
+    if (found && found->entry) changed.push_back(InodeNumber(found->entry->attr().ino()));
+  }
+  CacheChange change(cache_, {{from.parent, request.name()}, {to.parent, request.new_name()}},
+                     std::move(changed));
+  change.Declare(request);
   ASSIGN_OR_RETURN(wire::RenameResponse response,
                    meta_->Mutate<wire::RenameResponse>(wire::METHOD_RENAME, request, op));
+  // Two names of one file: nothing happened, and both are there.
+  const bool same = response.moved().attr().ino() == response.replaced().attr().ino();
+  if ((flags & wire::RENAME_FLAG_EXCHANGE) == 0 && !same) {
+    change.IsAbsent(0);
+    change.IsHere(1, InodeNumber(response.moved().attr().ino()), response.moved().attr().mode());
+  }
   if (response.moved().attr().ino() != 0) inodes_.Absorb(response.moved());
   if (response.replaced().attr().ino() != 0) inodes_.Absorb(response.replaced());
   return absl::OkStatus();

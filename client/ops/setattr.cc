@@ -6,9 +6,9 @@
 
 namespace penstock::client {
 namespace {
-constexpr uint32_t kTimes =
-    wire::SETATTR_ATIME | wire::SETATTR_MTIME | wire::SETATTR_ATIME_NOW | wire::SETATTR_MTIME_NOW;
-}
+constexpr uint32_t kAtime = wire::SETATTR_ATIME | wire::SETATTR_ATIME_NOW;
+constexpr uint32_t kTimes = kAtime | wire::SETATTR_MTIME | wire::SETATTR_MTIME_NOW;
+}  // namespace
 
 absl::StatusOr<wire::Entry> FileSystem::Setattr(wire::SetattrRequest request, const OpContext& op) {
   const InodeNumber ino(request.ino());
@@ -26,9 +26,12 @@ absl::StatusOr<wire::Entry> FileSystem::Setattr(wire::SetattrRequest request, co
       absl::MutexLock lock(&inode->mu);
       inode->Absorb(entry);
     }
-    return writer_->SetSize(inode, std::move(request), op);
+    return SetSize(inode, request, op);
   }
   std::shared_ptr<Inode> inode = inodes_.Find(ino);
+  if (inode != nullptr && (request.fields() & kAtime) != 0) {
+    RETURN_IF_ERROR(read_times_.Forget(*inode, op));
+  }
   if (inode != nullptr && (request.fields() & kTimes) != 0) {
     bool dirty = false;
     {
@@ -38,9 +41,26 @@ absl::StatusOr<wire::Entry> FileSystem::Setattr(wire::SetattrRequest request, co
     // Else the later publish of older bytes would put their time over the one set now.
     if (dirty) RETURN_IF_ERROR(writer_->Flush(inode, FlushMode::kPublish, op));
   }
+  CacheChange change(cache_, {}, {ino});
+  change.Declare(request);
   ASSIGN_OR_RETURN(wire::SetattrResponse response,
                    meta_->Mutate<wire::SetattrResponse>(wire::METHOD_SETATTR, request, op));
-  return inodes_.Absorb(response.entry());
+  change.IsNow(response.entry());
+  response.mutable_entry()->set_leased_by(0);
+  return Merge(response.entry());
+}
+
+absl::StatusOr<wire::Entry> FileSystem::SetSize(const std::shared_ptr<Inode>& inode,
+                                                const wire::SetattrRequest& request,
+                                                const OpContext& op) {
+  RETURN_IF_ERROR(RefreshStale(*inode, op));
+  wire::Entry entry;
+  RETURN_IF_ERROR(writer_->InTurn(inode, op, [&](const OpContext& mine) -> absl::Status {
+    ASSIGN_OR_RETURN(entry, writer_->SetSize(inode, request, mine));
+    return absl::OkStatus();
+  }));
+  entry.set_leased_by(0);
+  return entry;
 }
 
 }  // namespace penstock::client

@@ -9,14 +9,19 @@ absl::Status FileSystem::Unlink(EntryName name, const OpContext& op) {
   wire::UnlinkRequest request;
   request.set_parent(name.parent.value());
   request.set_name(std::string(name.name));
-  // The kernel has just looked the name up; when not, the heartbeat's report comes in time.
+  std::vector<InodeNumber> changed{name.parent};
+  // The kernel has just looked the name up; when not, the metaserver tells us of the inode.
   auto found = lookups_.Peek(op.thread, name.parent, name.name);
   if (found && found->entry) {
     const InodeNumber ino(found->entry->attr().ino());
+    changed.push_back(ino);
     if (holds_->holds(ino)) request.set_held_inode(ino.value());
   }
+  CacheChange change(cache_, {{name.parent, request.name()}}, std::move(changed));
+  change.Declare(request);
   ASSIGN_OR_RETURN(wire::UnlinkResponse response,
                    meta_->Mutate<wire::UnlinkResponse>(wire::METHOD_UNLINK, request, op));
+  change.IsAbsent(0);
   if (response.has_removed()) inodes_.Absorb(response.removed());
   return absl::OkStatus();
 }
@@ -25,7 +30,14 @@ absl::Status FileSystem::Rmdir(EntryName name, const OpContext& op) {
   wire::RmdirRequest request;
   request.set_parent(name.parent.value());
   request.set_name(std::string(name.name));
-  return meta_->Mutate<wire::RmdirResponse>(wire::METHOD_RMDIR, request, op).status();
+  std::vector<InodeNumber> changed{name.parent};
+  auto found = lookups_.Peek(op.thread, name.parent, name.name);
+  if (found && found->entry) changed.push_back(InodeNumber(found->entry->attr().ino()));
+  CacheChange change(cache_, {{name.parent, request.name()}}, std::move(changed));
+  change.Declare(request);
+  RETURN_IF_ERROR(meta_->Mutate<wire::RmdirResponse>(wire::METHOD_RMDIR, request, op).status());
+  change.IsAbsent(0);
+  return absl::OkStatus();
 }
 
 }  // namespace penstock::client

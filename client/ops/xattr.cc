@@ -9,12 +9,17 @@
 namespace penstock::client {
 namespace {
 constexpr std::string_view kCapability = "security.capability";
+constexpr std::string_view kAccessAcl = "system.posix_acl_access";
 // The kernel asks for a file's capability before every write to it.
 constexpr absl::Duration kNoCapabilityFor = absl::Seconds(1);
 }  // namespace
 
 absl::StatusOr<std::string> FileSystem::Getxattr(InodeNumber ino, std::string_view name,
                                                  const OpContext& op) {
+  // The kernel asks for the access list right after the lookup, unless the owner did it.
+  if (name == kAccessAcl && !lookups_.HasAcl(op.thread, ino).value_or(true)) {
+    return PosixError(ENODATA, "no such attribute");
+  }
   std::shared_ptr<Inode> inode = name == kCapability ? inodes_.Find(ino) : nullptr;
   if (inode != nullptr) {
     absl::MutexLock lock(&inode->mu);
@@ -54,13 +59,22 @@ absl::Status FileSystem::Setxattr(wire::SetxattrRequest request, const OpContext
     absl::MutexLock lock(&inode->mu);
     inode->no_capability_at = absl::InfinitePast();
   }
-  return meta_->Mutate<wire::EmptyResponse>(wire::METHOD_SETXATTR, std::move(request), op).status();
+  const InodeNumber ino(request.ino());
+  const bool access = request.name() == kAccessAcl;
+  CacheChange change(cache_, {}, {ino});
+  change.Declare(request);
+  const absl::Status set =
+      meta_->Mutate<wire::EmptyResponse>(wire::METHOD_SETXATTR, std::move(request), op).status();
+  if (access) lookups_.Forget(ino);
+  return set;
 }
 
 absl::Status FileSystem::Removexattr(InodeNumber ino, std::string_view name, const OpContext& op) {
   wire::RemovexattrRequest request;
   request.set_ino(ino.value());
   request.set_name(std::string(name));
+  CacheChange change(cache_, {}, {ino});
+  change.Declare(request);
   return meta_->Mutate<wire::EmptyResponse>(wire::METHOD_REMOVEXATTR, request, op).status();
 }
 

@@ -30,17 +30,16 @@ uint64_t LeaseTable::clock() const {
   return clock_;
 }
 
-LeaseTable::Grants::Grants(LeaseTable* table, SessionId session, uint64_t since)
-    ABSL_NO_THREAD_SAFETY_ANALYSIS : table_(table),
-                                     session_(session),
-                                     since_(since) {
+LeaseTable::Grants::Grants(LeaseTable* table, SessionId session,
+                           uint64_t since) ABSL_NO_THREAD_SAFETY_ANALYSIS : table_(table),
+                                                                            session_(session),
+                                                                            since_(since) {
   table_->mu_.Lock();
 }
 
 LeaseTable::Grants::~Grants() ABSL_NO_THREAD_SAFETY_ANALYSIS { table_->mu_.Unlock(); }
 
-bool LeaseTable::Grants::Record(InodeNumber ino,
-                                InodeNumber cover) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+bool LeaseTable::Grants::Record(InodeNumber ino, InodeNumber cover) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   return table_->Hold(session_, cover) && table_->Unchanged(MarkOf(ino), since_);
 }
 

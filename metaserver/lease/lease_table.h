@@ -95,7 +95,7 @@ class LeaseTable {
   void Forget(SessionId session);
   // Its leases are gone; it must drop its caches before it gets new ones.
   uint64_t Void(SessionId session);
-  uint64_t generation(SessionId session) const;  // 0: unknown session
+  uint64_t generation(SessionId session) const;                        // 0: unknown session
   void Present(SessionId session, absl::Span<const uint64_t> leases);  // after a restart
   void Release(SessionId session, absl::Span<const uint64_t> leases);
   // The least used leases of a session above the bound; the caller revokes them.

@@ -11,7 +11,11 @@ constexpr absl::Duration kLongestPoll = absl::Seconds(30);
 
 void SessionEvents::Enter(SessionId session) {
   absl::MutexLock lock(&mu_);
-  sessions_.try_emplace(session.value(), std::make_unique<Session>());
+  auto [it, fresh] = sessions_.try_emplace(session.value());
+  if (!fresh) return;
+  it->second = std::make_unique<Session>();
+  // Above every number of an earlier start of this server, so that none is taken for an old one.
+  it->second->last_number = static_cast<uint64_t>(absl::ToUnixMillis(clock_->Now())) << 16;
 }
 
 bool SessionEvents::Post(SessionId id, wire::SessionEvent event, EventEnds ends, Done done) {
@@ -77,8 +81,8 @@ void SessionEvents::Poll(SessionId id, const wire::SessionEventsRequest& request
         if (response.events().empty()) {
           at_once = false;
           session.poll = std::move(answer);
-          session.poll_ends = clock_->SinceBoot() +
-                              std::min(absl::Milliseconds(request.wait_ms()), kLongestPoll);
+          session.poll_ends =
+              clock_->SinceBoot() + std::min(absl::Milliseconds(request.wait_ms()), kLongestPoll);
         }
       }
     }

@@ -1,6 +1,7 @@
 #include <cerrno>
 
 #include "common/status.h"
+#include "metaserver/ops/acl_records.h"
 #include "metaserver/ops/mutations.h"
 #include "metaserver/ops/new_name.h"
 #include "metaserver/ops/open_file.h"
@@ -10,7 +11,8 @@ namespace {
 
 absl::Status CreateNew(Mutation& m, const wire::CreateRequest& request, const Inode& parent,
                        wire::CreateResponse& response) {
-  ASSIGN_OR_RETURN(Inode inode, m.NewInode(parent, S_IFREG | (request.mode() & 07777)));
+  const WantedMode wanted{S_IFREG | (request.mode() & 07777), request.umask()};
+  ASSIGN_OR_RETURN(Inode inode, NewInodeBelow(m, parent, wanted));
   inode.nlink = 1;
   RETURN_IF_ERROR(m.GiveContent(inode));
   AddName(m, parent, request.name(), inode);
@@ -18,6 +20,18 @@ absl::Status CreateNew(Mutation& m, const wire::CreateRequest& request, const In
   response.set_created(true);
   m.view().FillEntry(inode, *response.mutable_entry());
   return absl::OkStatus();
+}
+
+// The name came up after the kernel had found none, so the kernel checked nothing.
+absl::Status CheckFound(const Mutation& m, const wire::CreateRequest& request, const Inode& inode) {
+  if (request.exclusive()) return PosixError(EEXIST, "the name exists");
+  if (inode.is_directory()) return PosixError(EISDIR, "the name is a directory");
+  // A symbolic link to be followed, a FIFO to be waited for: on ESTALE the kernel looks up again.
+  if (!inode.is_regular()) return PosixError(ESTALE, "the name is no regular file");
+  uint32_t wanted = 0;
+  if (request.read()) wanted |= kMayRead;
+  if (request.write() || request.truncate()) wanted |= kMayWrite;
+  return CheckAccess(m, inode, wanted);
 }
 
 }  // namespace
@@ -38,11 +52,10 @@ absl::Status Create(Mutation& m, const wire::CreateRequest& request,
     ASSIGN_OR_RETURN(const Inode directory, m.view().GetDirectory(parent));
     return CreateNew(m, request, directory, response);
   }
-  if (request.exclusive()) return PosixError(EEXIST, "the name exists");
   const InodeNumber ino(parent.dataset(), dentry->local);
   m.locks().LockInodes({{parent, false}, {ino, true}});
   ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
-  if (inode.is_directory()) return PosixError(EISDIR, "the name is a directory");
+  RETURN_IF_ERROR(CheckFound(m, request, inode));
   RETURN_IF_ERROR(OpenInode(m, inode, {request.write(), request.truncate()}));
   FillOpened(m, inode, request.write(), *response.mutable_entry());
   return absl::OkStatus();

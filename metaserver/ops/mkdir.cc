@@ -10,7 +10,8 @@ absl::Status Mkdir(Mutation& m, const wire::MkdirRequest& request, wire::EntryRe
   ASSIGN_OR_RETURN(const Inode parent,
                    LockNewName(m, InodeNumber(request.parent()), request.name()));
   if (parent.nlink >= m.context().max_links) return PosixError(EMLINK, "too many directories");
-  ASSIGN_OR_RETURN(Inode inode, m.NewInode(parent, S_IFDIR | (request.mode() & 07777)));
+  ASSIGN_OR_RETURN(Inode inode,
+                   NewInodeBelow(m, parent, {S_IFDIR | (request.mode() & 07777), request.umask()}));
   inode.nlink = 2;
   AddName(m, parent, request.name(), inode);
   m.view().FillEntry(inode, *response.mutable_entry());

@@ -15,8 +15,8 @@ absl::Status Mknod(Mutation& m, const wire::MknodRequest& request, wire::EntryRe
   }
   ASSIGN_OR_RETURN(const Inode parent,
                    LockNewName(m, InodeNumber(request.parent()), request.name()));
-  ASSIGN_OR_RETURN(Inode inode, m.NewInode(parent, (type == 0 ? uint32_t{S_IFREG} : type) |
-                                                       (request.mode() & 07777)));
+  const uint32_t mode = (type == 0 ? uint32_t{S_IFREG} : type) | (request.mode() & 07777);
+  ASSIGN_OR_RETURN(Inode inode, NewInodeBelow(m, parent, {mode, request.umask()}));
   inode.nlink = 1;
   if (device) inode.rdev = request.rdev();
   if (inode.is_regular()) RETURN_IF_ERROR(m.GiveContent(inode));

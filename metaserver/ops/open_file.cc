@@ -65,8 +65,7 @@ absl::Status OpenInode(Mutation& m, Inode& inode, OpenHow how) {
 void FillOpened(const Mutation& m, const Inode& inode, bool write, wire::Entry& entry) {
   m.view().FillEntry(inode, entry);
   if (!inode.is_regular()) return;
-  for (const OpenElsewhere& other :
-       m.context().read.sessions->Others(inode.ino, m.session())) {
+  for (const OpenElsewhere& other : m.context().read.sessions->Others(inode.ino, m.session())) {
     entry.set_shared(entry.shared() || write || other.write);
   }
 }

@@ -2,6 +2,7 @@
 #include <cerrno>
 
 #include "common/status.h"
+#include "metaserver/allocated.h"
 #include "metaserver/ops/file_size.h"
 #include "metaserver/ops/mutations.h"
 #include "metaserver/ops/open_file.h"
@@ -84,6 +85,7 @@ absl::Status Publish(Mutation& m, const wire::PublishRequest& request,
   }
   if (request.mtime().nanos() >= 1000000000) return PosixError(EINVAL, "nanoseconds out of range");
   inode.size = size;
+  AddAllocated(inode, request.allocated_delta());
   const bool changed = request.bytes_changed() || request.set_inline() || size != old_size;
   if (changed) {
     ++inode.data_version;

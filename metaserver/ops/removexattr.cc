@@ -1,5 +1,7 @@
 #include "common/status.h"
+#include "metaserver/acl/acl.h"
 #include "metaserver/ops/mutations.h"
+#include "metaserver/ops/set_acl.h"
 #include "metaserver/ops/xattr_rules.h"
 #include "metaserver/store/keys.h"
 
@@ -11,6 +13,7 @@ absl::Status Removexattr(Mutation& m, const wire::RemovexattrRequest& request,
   const InodeNumber ino(request.ino());
   m.locks().LockInodes({{ino, true}});
   ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
+  if (IsAclName(request.name())) return RemoveAcl(m, inode, request.name());
   RETURN_IF_ERROR(m.view().GetXattr(ino, request.name()).status());
   m.Delete(Family::kXattr, XattrKey(ino, request.name()));
   inode.ctime = m.now();

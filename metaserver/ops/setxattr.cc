@@ -3,7 +3,9 @@
 #include <cerrno>
 
 #include "common/status.h"
+#include "metaserver/acl/acl.h"
 #include "metaserver/ops/mutations.h"
+#include "metaserver/ops/set_acl.h"
 #include "metaserver/ops/xattr_rules.h"
 #include "metaserver/store/keys.h"
 
@@ -19,6 +21,7 @@ absl::Status Setxattr(Mutation& m, const wire::SetxattrRequest& request, wire::E
   const InodeNumber ino(request.ino());
   m.locks().LockInodes({{ino, true}});
   ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
+  if (IsAclName(name)) return SetAcl(m, inode, name, request.value());
   bool exists = false;
   size_t list_bytes = name.size() + 1;
   RETURN_IF_ERROR(m.view().VisitXattrs(ino, [&](std::string_view other, std::string_view) {

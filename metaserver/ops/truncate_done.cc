@@ -1,4 +1,5 @@
 #include "common/status.h"
+#include "metaserver/allocated.h"
 #include "metaserver/ops/mutations.h"
 #include "metaserver/store/keys.h"
 
@@ -12,6 +13,7 @@ absl::Status TruncateDone(Mutation& m, const wire::TruncateDoneRequest& request,
   ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
   if (inode.truncate.id != 0 && inode.truncate.id == request.truncate_intent()) {
     inode.truncate = TruncateIntent();
+    AddAllocated(inode, request.allocated_delta());
     m.Delete(Family::kOrphan, TruncateKey(ino));
     m.PutInode(inode);
   }

@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "common/status.h"
+#include "metaserver/acl/acl.h"
 #include "metaserver/store/record_format.h"
 
 namespace penstock::metaserver {
@@ -11,6 +12,7 @@ absl::Status CheckXattrName(std::string_view name) {
   if (name.size() > kMaxXattrNameBytes) return PosixError(ERANGE, "attribute name too long");
   // A list of names has zero bytes between them.
   if (name.find('\0') != name.npos) return PosixError(EINVAL, "zero byte in an attribute name");
+  if (IsAclName(name)) return absl::OkStatus();
   for (std::string_view known : {"user.", "trusted.", "security."}) {
     if (!name.starts_with(known)) continue;
     if (name.size() == known.size()) return PosixError(EINVAL, "empty attribute name");

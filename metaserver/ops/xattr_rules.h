@@ -12,8 +12,8 @@ inline constexpr size_t kMaxXattrNameBytes = 255;
 inline constexpr size_t kMaxXattrValueBytes = 64 << 10;
 inline constexpr size_t kMaxXattrListBytes = 64 << 10;  // names with their zero bytes
 
-// EOPNOTSUPP for a namespace other than user., trusted. and security. (POSIX ACLs, system.*, are
-// not supported); ERANGE for a name too long.
+// EOPNOTSUPP for a namespace other than user., trusted. and security. and for names in system.
+// other than those of access control lists; ERANGE for a name too long.
 absl::Status CheckXattrName(std::string_view name);
 
 // A record's value is its format byte and the attribute's bytes.

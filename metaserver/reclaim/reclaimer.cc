@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/status.h"
+#include "metaserver/allocated.h"
 #include "metaserver/store/keys.h"
 #include "metaserver/store/record_codec.h"
 #include "metaserver/store/rocks_status.h"
@@ -233,6 +234,7 @@ absl::Status Reclaimer::FinishTruncation(const std::string& key) {
     if (ErrnoOf(inode.status()) == ESTALE) return absl::OkStatus();
     RETURN_IF_ERROR(inode.status());
     inode->truncate = TruncateIntent();
+    AddAllocated(*inode, 0);  // what the cuts freed is not known: at most its size
     m.PutInode(*inode);
     return absl::OkStatus();
   }));

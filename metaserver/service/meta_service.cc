@@ -44,8 +44,8 @@ void HandleRead(net::RpcServer& server, wire::Method method, Namespace* names,
 // A read of one record. What another session has written to the file and keeps back is asked for
 // first.
 template <typename Request>
-void AnswerRecord(Namespace* names, absl::Status (*operation)(const ReadView&, const Request&,
-                                                              wire::EntryResponse&),
+void AnswerRecord(Namespace* names,
+                  absl::Status (*operation)(const ReadView&, const Request&, wire::EntryResponse&),
                   Call<Request, wire::EntryResponse> call) {
   auto result = names->Read(operation, call->request());
   const SessionId session(call->request().context().session_id());

@@ -27,8 +27,8 @@ class MetaService {
   ~MetaService();
   void Register(net::RpcServer& server);  // before server.Start()
   void Start();                           // the workers
-  void StopWaiting();                     // before server.Stop(): answers calls that wait for others
-  void Stop();                            // after server.Stop()
+  void StopWaiting();  // before server.Stop(): answers calls that wait for others
+  void Stop();         // after server.Stop()
 
  private:
   absl::Status OpenSession(const wire::OpenSessionRequest& request, std::string_view peer_address,

@@ -13,6 +13,8 @@ constexpr uint8_t kHasTruncate = 4;
 constexpr uint8_t kHasData = 8;
 constexpr uint8_t kInline = 16;
 constexpr uint8_t kHasRdev = 32;
+constexpr uint8_t kHasAcl = 128;  // nothing follows: the lists are extended attributes
+constexpr uint8_t kHasAllocated = 64;
 
 uint8_t PartsOf(const Inode& inode) {
   uint8_t parts = 0;
@@ -22,6 +24,8 @@ uint8_t PartsOf(const Inode& inode) {
   if (!inode.data.empty()) parts |= kHasData;
   if (inode.is_inline) parts |= kInline;
   if (inode.rdev != 0) parts |= kHasRdev;
+  if (inode.has_acl) parts |= kHasAcl;
+  if (inode.allocated != 0) parts |= kHasAllocated;
   return parts;
 }
 
@@ -40,7 +44,7 @@ absl::Time ToAbslTime(FileTime time) {
 std::string EncodeInode(const Inode& inode) {
   RecordWriter out;
   const uint8_t parts = PartsOf(inode);
-  out.U8(kRecordFormat);
+  out.U8(kInodeFormat);
   out.U8(parts);
   out.U32(inode.mode);
   out.U32(inode.nlink);
@@ -54,6 +58,7 @@ std::string EncodeInode(const Inode& inode) {
   out.U64(inode.change);
   out.U64(inode.parent_local);
   if (parts & kHasRdev) out.U64(inode.rdev);
+  if (parts & kHasAllocated) out.U64(inode.allocated);
   if (parts & kHasLayout) WriteLayout(out, inode.layout, (parts & kHasBase) != 0);
   if (parts & kHasTruncate) {
     out.U64(inode.truncate.id);
@@ -66,7 +71,7 @@ std::string EncodeInode(const Inode& inode) {
 
 absl::StatusOr<Inode> DecodeInode(InodeNumber ino, std::string_view bytes) {
   RecordReader in(bytes);
-  RETURN_IF_ERROR(CheckRecordFormat(in, "inode"));
+  RETURN_IF_ERROR(CheckRecordFormat(in, "inode", kInodeFormat));
   Inode inode;
   inode.ino = ino;
   const uint8_t parts = in.U8();
@@ -83,6 +88,7 @@ absl::StatusOr<Inode> DecodeInode(InodeNumber ino, std::string_view bytes) {
   inode.change = in.U64();
   inode.parent_local = in.U64();
   if (parts & kHasRdev) inode.rdev = in.U64();
+  if (parts & kHasAllocated) inode.allocated = in.U64();
   if (parts & kHasLayout) inode.layout = ReadLayout(in, (parts & kHasBase) != 0);
   if (parts & kHasTruncate) {
     inode.truncate.id = in.U64();
@@ -91,6 +97,7 @@ absl::StatusOr<Inode> DecodeInode(InodeNumber ino, std::string_view bytes) {
   }
   if (parts & kHasData) inode.data = in.Bytes();
   inode.is_inline = (parts & kInline) != 0;
+  inode.has_acl = (parts & kHasAcl) != 0;
   if (!in.finished()) return DamagedRecord("inode");
   return inode;
 }

@@ -10,18 +10,21 @@
 
 namespace penstock::metaserver {
 
-inline constexpr uint8_t kRecordFormat = 1;  // first byte of every record
+// The first byte of a record.
+inline constexpr uint8_t kRecordFormat = 1;
+inline constexpr uint8_t kInodeFormat = 2;  // of an inode's
 
 inline absl::Status DamagedRecord(std::string_view what) {
   return absl::DataLossError(absl::StrCat("damaged ", std::string(what), " record"));
 }
 
-inline absl::Status CheckRecordFormat(RecordReader& in, std::string_view what) {
+inline absl::Status CheckRecordFormat(RecordReader& in, std::string_view what,
+                                      uint8_t known = kRecordFormat) {
   const uint8_t format = in.U8();
   if (!in.ok() || format == 0 || format == 0xff) return DamagedRecord(what);
-  if (format != kRecordFormat) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        std::string(what), " record has format ", format, ", this program knows ", kRecordFormat));
+  if (format != known) {
+    return absl::FailedPreconditionError(absl::StrCat(std::string(what), " record has format ",
+                                                      format, ", this program knows ", known));
   }
   return absl::OkStatus();
 }

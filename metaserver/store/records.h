@@ -54,6 +54,8 @@ struct Inode {
   uint64_t parent_local = 0;  // of a directory, and of a file while it has one link; else 0
   bool is_inline = false;     // the whole content is in `data`
   std::string data;           // inline content or symlink target
+  bool has_acl = false;       // an access or default list is among the attributes
+  uint64_t allocated = 0;     // bytes in chunks, about (metaserver/allocated.h)
   LayoutRecord layout;        // regular files
   TruncateIntent truncate;
 

@@ -30,12 +30,10 @@ TEST_CASE("root's mount is for everybody, a user's is not", "[cli][mount]") {
 
 TEST_CASE("Penstock's own mount options are taken with their units", "[cli][mount]") {
   const MountSettings s = Apply(
-      "key=/k,io_timeout=500ms,entry_timeout=2,memory=512MiB,connections=3,read_ahead_kib=128,"
-      "sync_on_close,attr_timeout=0,log_file=/l");
+      "key=/k,io_timeout=500ms,memory=512MiB,connections=3,read_ahead_kib=128,"
+      "sync_on_close,log_file=/l");
   REQUIRE(s.key_file == "/k");
   REQUIRE(s.io_timeout == absl::Milliseconds(500));
-  REQUIRE(s.entry_timeout == absl::Seconds(2));
-  REQUIRE(s.attr_timeout == absl::ZeroDuration());
   REQUIRE(s.memory_bytes == 512 * kMiB);
   REQUIRE(s.max_connections == 3);
   REQUIRE(s.read_ahead_kib == 128);
@@ -49,6 +47,18 @@ TEST_CASE("the options of every file system go to the kernel", "[cli][mount]") {
   REQUIRE(s.kernel_options ==
           std::vector<std::string>{"dev", "suid", "noatime", "nodev", "nosuid", "noexec"});
   REQUIRE_FALSE(Apply("ro,rw").read_only);  // the last one wins
+}
+
+TEST_CASE("the rules of access times go to the client", "[cli][mount]") {
+  using client::AtimeRule;
+  REQUIRE(Apply("").atime == AtimeRule::kRelatime);
+  REQUIRE(Apply("noatime").atime == AtimeRule::kNever);
+  REQUIRE(Apply("strictatime").atime == AtimeRule::kAlways);
+  REQUIRE(Apply("noatime,strictatime,relatime").atime == AtimeRule::kRelatime);  // the last one
+  REQUIRE(Apply("").directory_atime);
+  REQUIRE_FALSE(Apply("nodiratime").directory_atime);
+  REQUIRE(Apply("nodiratime,strictatime").kernel_options ==
+          std::vector<std::string>{"dev", "suid"});  // libfuse does not know them
 }
 
 TEST_CASE("what only fstab's readers understand is accepted", "[cli][mount]") {

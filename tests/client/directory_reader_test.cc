@@ -12,7 +12,8 @@ namespace {
 struct Fixture {
   FakeMeta meta;
   InodeTable inodes{10};
-  DirectoryReader reader{&meta, &inodes, InodeNumber(9)};
+  EntryCache cache{1 << 20, SystemClock()};
+  DirectoryReader reader{&meta, &inodes, &cache, InodeNumber(9)};
   Fixture() {
     for (int i = 0; i < 23; ++i) meta.names.push_back("name" + std::to_string(100 + i));
   }

@@ -35,7 +35,7 @@ class FakeChunks : public ChunkApi {
     return outcome;
   }
 
-  absl::StatusOr<ChunkVersion> Write(const FileLayout& layout, const ChunkPut& put,
+  absl::StatusOr<ChunkChanged> Write(const FileLayout& layout, const ChunkPut& put,
                                      const OpContext&) override {
     absl::MutexLock lock(&mu);
     mu.Await(absl::Condition(&open));
@@ -44,22 +44,24 @@ class FakeChunks : public ChunkApi {
     sizes.push_back(put.data.size());
     stamps.push_back(put.stamp);
     std::string& bytes = chunks[{layout.content.value(), put.index}];
+    const auto before = static_cast<int64_t>(bytes.size());
     if (bytes.size() < put.offset + put.data.size()) {
       bytes.resize(put.offset + put.data.size(), '\0');
     }
     bytes.replace(put.offset, put.data.size(), put.data);
-    return ChunkVersion{1, ++sequence};
+    return ChunkChanged{{1, ++sequence}, static_cast<int64_t>(bytes.size()) - before};
   }
 
-  absl::StatusOr<std::vector<ChunkVersion>> Change(const FileLayout& layout,
+  absl::StatusOr<std::vector<ChunkChanged>> Change(const FileLayout& layout,
                                                    absl::Span<const ChunkCut> cuts,
                                                    const OpContext&) override {
     absl::MutexLock lock(&mu);
     if (!change_error.ok()) return change_error;
-    std::vector<ChunkVersion> versions;
+    std::vector<ChunkChanged> changed;
     for (const ChunkCut& cut : cuts) {
-      versions.push_back({1, ++sequence});
       const std::pair<uint64_t, uint32_t> key{layout.content.value(), cut.index};
+      const auto before = static_cast<int64_t>(chunks[key].size());
+      changed.push_back({{1, ++sequence}, -before});
       if (cut.change == wire::CHANGE_DELETE) {
         chunks.erase(key);
         continue;
@@ -71,8 +73,9 @@ class FakeChunks : public ChunkApi {
           bytes[i] = '\0';
         }
       }
+      changed.back().length_delta += static_cast<int64_t>(bytes.size());
     }
-    return versions;
+    return changed;
   }
 
   absl::Status Sync(const FileLayout&, absl::Span<const IndexedVersion> versions,

@@ -49,6 +49,8 @@ class FakeMeta : public MetaApi {
   std::vector<std::string> names;  // of the one directory, sorted
   std::map<wire::Method, int> counted;
   uint64_t next_content = 1000;
+  std::map<uint64_t, int64_t> allocated;  // the sum of what was told, by inode
+  absl::Status read_time_error;           // of SETATTR_ATIME_READ
   wire::PublishRequest last_publish;
   absl::Status publish_error;
 
@@ -70,10 +72,12 @@ class FakeMeta : public MetaApi {
         return Publish(As<wire::PublishRequest>(request), &As<wire::PublishResponse>(response));
       case wire::METHOD_SETATTR:
         return Setattr(As<wire::SetattrRequest>(request), &As<wire::SetattrResponse>(response));
-      case wire::METHOD_TRUNCATE_DONE:
-        *As<wire::TruncateDoneResponse>(response).mutable_entry() =
-            files[As<wire::TruncateDoneRequest>(request).ino()];
+      case wire::METHOD_TRUNCATE_DONE: {
+        const auto& r = As<wire::TruncateDoneRequest>(request);
+        Allocate(&files[r.ino()], r.allocated_delta());
+        *As<wire::TruncateDoneResponse>(response).mutable_entry() = files[r.ino()];
         return absl::OkStatus();
+      }
       case wire::METHOD_READDIR:
         return Readdir(As<wire::ReaddirRequest>(request), &As<wire::ReaddirResponse>(response));
       case wire::METHOD_SYNC_METADATA:
@@ -97,6 +101,12 @@ class FakeMeta : public MetaApi {
     e->mutable_attr()->set_data_version(e->attr().data_version() + 1);
     e->mutable_attr()->set_change(e->attr().change() + 1);
   }
+  void Allocate(wire::Entry* e, int64_t delta) {
+    int64_t& sum = allocated[e->attr().ino()];
+    sum += delta;
+    e->mutable_attr()->set_blocks(e->is_inline() ? (e->attr().size() + 511) / 512
+                                                 : static_cast<uint64_t>(sum + 511) / 512);
+  }
   absl::Status Publish(const wire::PublishRequest& r, wire::PublishResponse* response) {
     if (!publish_error.ok()) return publish_error;
     last_publish = r;
@@ -119,15 +129,23 @@ class FakeMeta : public MetaApi {
       e.clear_inline_data();
     }
     e.mutable_attr()->set_size(std::max(e.attr().size(), r.size_at_least()));
+    Allocate(&e, r.allocated_delta());
     Touch(&e);
     *response->mutable_entry() = e;
     return absl::OkStatus();
   }
   absl::Status Setattr(const wire::SetattrRequest& r, wire::SetattrResponse* response) {
     wire::Entry& e = files[r.ino()];
+    if (r.fields() & wire::SETATTR_ATIME_READ) {
+      if (!read_time_error.ok()) return read_time_error;
+      *e.mutable_attr()->mutable_atime() = r.atime();
+      e.mutable_attr()->set_change(e.attr().change() + 1);
+    }
     if (r.fields() & wire::SETATTR_SIZE) {
       if (r.size() == 0 && (e.attr().size() != 0 || !e.is_inline())) {
         GiveContent(&e);
+        allocated[r.ino()] = 0;
+        e.mutable_attr()->set_blocks(0);
         e.set_is_inline(true);
         e.clear_inline_data();
       } else if (e.is_inline() && r.size() <= 4096) {

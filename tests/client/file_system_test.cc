@@ -22,7 +22,8 @@ struct Fixture {
   HoldTable holds;
   testing::FakeClock clock;
   FileWriter writer{&meta, &chunks, [] { return SessionId(77); }, FileWriterOptions{}};
-  FileSystem fs{&meta, &chunks, &holds, &writer, &clock, ClientOptions{}};
+  EntryCache cache{16 << 20, &clock};
+  FileSystem fs{&meta, &chunks, &holds, &writer, &cache, &clock, ClientOptions{}};
   OpContext op{.credentials = {}, .thread = static_cast<uint64_t>(getpid()), .interrupt = nullptr};
 };
 

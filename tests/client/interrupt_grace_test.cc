@@ -1,6 +1,7 @@
 #include "client/fuse/interrupt_grace.h"
 
 #include <absl/time/clock.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -41,6 +42,24 @@ class ThreadWithSignal {
   std::thread thread_;
 };
 
+// A child that has ended and is not yet waited for: by `signal`, or by itself when that is 0.
+class EndedChild {
+ public:
+  explicit EndedChild(int signal) : pid_(fork()) {
+    if (pid_ == 0) {
+      if (signal != 0) kill(getpid(), signal);
+      _exit(1);
+    }
+    siginfo_t info;
+    waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);
+  }
+  ~EndedChild() { waitpid(pid_, nullptr, 0); }
+  uint64_t id() const { return static_cast<uint64_t>(pid_); }
+
+ private:
+  const pid_t pid_;
+};
+
 bool FiresWithin(const net::Interrupt& interrupt, absl::Duration time) {
   const absl::Time until = absl::Now() + time;
   while (!interrupt.fired() && absl::Now() < until) absl::SleepFor(absl::Milliseconds(5));
@@ -75,6 +94,34 @@ TEST_CASE("a request that is over is left alone", "[client][interrupt_grace]") {
   grace.Interrupted(stopped.id(), &interrupt);
   grace.Forget(&interrupt);
   REQUIRE_FALSE(FiresWithin(interrupt, absl::Milliseconds(250)));
+}
+
+TEST_CASE("a close for a process that was killed ends after the grace",
+          "[client][interrupt_grace]") {
+  InterruptGrace grace(absl::Milliseconds(50));
+  grace.Start();
+  EndedChild killed(SIGKILL);
+  REQUIRE(EndedBySignal(killed.id()));
+  net::Interrupt interrupt;
+  grace.Closing(killed.id(), &interrupt);
+  REQUIRE_FALSE(interrupt.fired());
+  REQUIRE(FiresWithin(interrupt, absl::Seconds(10)));
+}
+
+TEST_CASE("a close waits for a process that lives or ended by itself",
+          "[client][interrupt_grace]") {
+  InterruptGrace grace(absl::ZeroDuration());
+  grace.Start();
+  EndedChild well(0);
+  net::Interrupt ended;
+  net::Interrupt lives;
+  grace.Closing(well.id(), &ended);
+  grace.Closing(static_cast<uint64_t>(gettid()), &lives);
+  REQUIRE_FALSE(FiresWithin(ended, absl::Milliseconds(1300)));  // it looks once a second
+  REQUIRE_FALSE(lives.fired());
+  grace.Forget(&ended);
+  grace.Forget(&lives);
+  REQUIRE_FALSE(EndedBySignal(0));
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ struct Fixture {
   }
   ScriptedTransport transport;
   HoldTable holds;
-  Session session{&transport, &holds, {}};
+  Session session{&transport, &holds, SystemClock(), {}};
   MetaClient meta{&transport, &session, {.io_timeout = absl::Milliseconds(200)}};
 };
 

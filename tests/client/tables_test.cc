@@ -77,6 +77,22 @@ TEST_CASE("a lookup answers one open of the same thread while fresh", "[client][
   REQUIRE_FALSE(lookups.Take(7, InodeNumber(5)));
 }
 
+TEST_CASE("a young lookup says whether there is an access list", "[client][fresh_lookups]") {
+  testing::FakeClock clock;
+  FreshLookups lookups(absl::Seconds(1), &clock);
+  wire::Entry listed = EntryOf(6);
+  listed.set_has_acl(true);
+  lookups.Remember(7, {InodeNumber(1), "a", EntryOf(5)});
+  lookups.Remember(7, {InodeNumber(1), "b", listed});
+  REQUIRE(lookups.HasAcl(7, InodeNumber(5)) == false);
+  REQUIRE(lookups.HasAcl(7, InodeNumber(6)) == true);
+  REQUIRE_FALSE(lookups.HasAcl(8, InodeNumber(5)).has_value());
+  lookups.Forget(InodeNumber(5));
+  REQUIRE_FALSE(lookups.HasAcl(7, InodeNumber(5)).has_value());
+  clock.Advance(absl::Milliseconds(51));
+  REQUIRE_FALSE(lookups.HasAcl(7, InodeNumber(6)).has_value());
+}
+
 TEST_CASE("both lookups of a rename are remembered", "[client][fresh_lookups]") {
   testing::FakeClock clock;
   FreshLookups lookups(absl::Seconds(1), &clock);

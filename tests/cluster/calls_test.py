@@ -1,13 +1,15 @@
 """How many metadata calls things cost: nothing may be slow by design."""
 
 import os
+import subprocess
 import unittest
 
 import harness
+from cluster_under_test import wait_for
 from counting_proxy import CountingProxy
 from harness import read_file, write_file
 
-LOOKUP, GETATTR, CREATE = 32, 33, 35
+LOOKUP, GETATTR, SETATTR, CREATE = 32, 33, 34, 35
 
 
 class CallsTest(harness.ClusterTest):
@@ -16,12 +18,11 @@ class CallsTest(harness.ClusterTest):
         self.proxy = CountingProxy(self.cluster.base_port)
         self.addCleanup(self.proxy.close)
 
-    def mount(self, name):
+    def mount(self, name, options="noatime"):
         mountpoint = os.path.join(self.cluster.home, name)
         os.makedirs(mountpoint, exist_ok=True)
         self.cluster.penstock("mount", f"127.0.0.1:{self.proxy.port}", mountpoint, "-o",
-                              f"key={self.cluster.dir}/keys/cluster.key,entry_timeout=60,"
-                              f"attr_timeout=60,log_file={mountpoint}.log")
+                              f"key={self.cluster.dir}/keys/cluster.key,{options},log_file={mountpoint}.log")
         self.cluster.extra_mounts.append(mountpoint)
         self.addCleanup(self.cluster.unmount, mountpoint)
         return os.path.join(mountpoint, os.path.relpath(self.root, self.base))
@@ -44,6 +45,33 @@ class CallsTest(harness.ClusterTest):
             if name == "chunks":
                 calls.pop(GETATTR, None)  # a slow reader's kernel asks at the end whether it grew
             self.assertEqual(calls, {LOOKUP: 1}, name)
+
+    @unittest.skipUnless(os.geteuid() == 0, "acts as another user, so it needs root")
+    def test_a_cold_read_by_another_than_the_owner_costs_no_more(self):
+        for name in ("first", "f"):
+            write_file(self.path(name), b"x" * 1000)
+        root = self.mount("guest")
+
+        def read(name):
+            subprocess.run(["setpriv", "--reuid=61010", "--regid=62010", "--clear-groups", "cat", name],
+                           cwd=root, check=True, stdout=subprocess.DEVNULL)
+        read("first")  # the access lists of the directories on the way
+        calls = self.cost(lambda: read("f"))
+        calls.pop(GETATTR, None)
+        self.assertEqual(calls, {LOOKUP: 1})
+    def test_with_relatime_the_first_read_costs_one_more_and_later_ones_none(self):
+        for i in range(20):
+            write_file(self.path(f"f{i}"), b"x" * 1000)
+        root = self.mount("relatime", "relatime")
+        self.assertEqual(len(os.listdir(root)), 20)
+
+        def read_all():
+            for i in range(20):
+                read_file(os.path.join(root, f"f{i}"))
+        self.proxy.reset()
+        read_all()
+        wait_for(lambda: self.proxy.counted().get(SETATTR) == 20, 10, "the access times")
+        self.assertNotIn(SETATTR, self.cost(read_all))
 
     def test_an_empty_file_create_costs_one_metadata_call(self):
         root = self.mount("creator")

@@ -91,7 +91,7 @@ class TwoMountsConcurrencyTest(harness.ClusterTest):
     check = ConcurrencyTest.check
 
     def test_processes_on_two_mounts_leave_a_sound_tree(self):
-        other = self.cluster.mount_again("other", options="entry_timeout=0,attr_timeout=0")
+        other = self.cluster.mount_again("other")
         inside = os.path.join(other, os.path.relpath(self.root, self.base))
         os.listdir(inside)
         self.run_workers([self.root, inside] * 2, steps=800, extra=["several nodes"])

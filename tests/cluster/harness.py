@@ -15,7 +15,7 @@ import unittest
 import scratch
 from cluster_under_test import ClusterUnderTest
 
-_settings = {"local": None, "seed": None, "rounds": 1, "logs": None}
+_settings = {"local": None, "seed": None, "rounds": 1, "logs": None, "long": False}
 
 
 def configure(**settings):
@@ -34,6 +34,11 @@ def seed():
 
 def is_local():
     return _settings["local"] is not None
+
+
+def is_long():
+    """With run.py --long: sizes and cases that take too much time for every run."""
+    return _settings["long"]
 
 
 class FileSystemTest(unittest.TestCase):

@@ -43,6 +43,8 @@ def parse_arguments():
     parser.add_argument("--local", metavar="DIR", help="run on a local directory, not on a cluster")
     parser.add_argument("--seed", type=int, help="of the random tests (printed by each)")
     parser.add_argument("--rounds", type=int, default=1, help="of the random tests (1)")
+    parser.add_argument("--long", action="store_true",
+                        help="also what takes too long for every run, and larger sizes")
     parser.add_argument("--logs", metavar="DIR", help="keep the logs of failing tests here")
     parser.add_argument("--list", action="store_true", help="print the tests' names")
     parser.add_argument("--counts", metavar="FILE", help="write 'passed failed skipped' here")
@@ -67,7 +69,8 @@ def main():
     scratch.end_with_parent()
     os.umask(0o022)
     harness.configure(local=arguments.local and os.path.abspath(arguments.local),
-                      seed=arguments.seed, rounds=arguments.rounds, logs=arguments.logs)
+                      seed=arguments.seed, rounds=arguments.rounds, logs=arguments.logs,
+                      long=arguments.long)
     runner = unittest.TextTestRunner(verbosity=2, resultclass=Result, stream=sys.stdout)
     result = runner.run(suite)
     passed = getattr(result, "passed", 0)

@@ -355,6 +355,17 @@ def a_handle_opens_what_it_was_made_of(kind):
     os.close(keep)
 
 
+@rule("open_by_handle_at(2): the inode is read again", [("file", "file"), ("directory", "full"), ("fifo", "fifo")], needs=("handles",))
+def a_handle_is_good_after_the_kernel_forgot_the_inode(kind):
+    make(kind, "f")
+    before, here = os.lstat("f").st_ino, os.open(".", os.O_RDONLY)
+    handle = syscalls.name_to_handle("f")
+    with open("/proc/sys/vm/drop_caches", "w") as file:
+        file.write("2")
+    fd = syscalls.open_by_handle(here, handle, os.O_PATH)
+    equal(os.fstat(fd).st_ino, before, "inode")
+
+
 @rule("open_by_handle_at(2) ERRORS ESTALE", needs=("handles",))
 def a_handle_of_a_removed_file_is_stale():
     create("f")

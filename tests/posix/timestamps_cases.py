@@ -404,6 +404,14 @@ def later_changes_never_have_earlier_stamps():
         last = now
 
 
+@rule("statx(2): what a file system does not know is not in the mask")
+def the_time_of_birth_is_told_or_left_out():
+    create("f")
+    info = syscalls.statx("f")
+    told = bool(info["mask"] & syscalls.STATX_BTIME)
+    equal(info["btime"] != 0, told, "whether there is a time of birth")
+
+
 @rule("statx(2) stx_btime", needs=("btime",))
 def the_time_of_birth_never_changes():
     create("f")

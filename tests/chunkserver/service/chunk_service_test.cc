@@ -77,6 +77,27 @@ TEST_CASE("truncate, zero and delete go down the chain", "[chunkserver][service]
   for (int i = 0; i < 3; ++i) REQUIRE(chain.Read(i, 0) == "new");
 }
 
+TEST_CASE("a write tells how much more the chunk takes, a repeat nothing",
+          "[chunkserver][service]") {
+  for (int members : {1, 3}) {
+    ChainFixture chain(members);
+    const std::string data(10'000, 'd');
+    const auto first = chain.MakeWrite(0, data);
+    REQUIRE(chain.Write(first, data).length_delta() == 10'000);
+    REQUIRE(chain.Write(first, data).length_delta() == 0);
+    REQUIRE(chain.Write(0, data, 4'000).length_delta() == 4'000);  // over and beyond
+    REQUIRE(chain.Write(0, "x", 20'000).length_delta() == 6'001);  // the gap is stored as zeros
+    auto zero = chain.MakeChange(0, wire::CHANGE_ZERO, 100);
+    zero.set_length(5'000);
+    REQUIRE(chain.Write(zero, "").length_delta() == 0);  // in the middle: stored zeros
+    REQUIRE(chain.Write(chain.MakeChange(0, wire::CHANGE_TRUNCATE, 1'000), "").length_delta() ==
+            -19'001);
+    REQUIRE(chain.Write(chain.MakeChange(0, wire::CHANGE_DELETE, 0), "").length_delta() == -1'000);
+    REQUIRE(chain.Write(chain.MakeChange(0, wire::CHANGE_DELETE, 0), "").length_delta() == 0);
+    REQUIRE(chain.Write(0, "new").length_delta() == 3);
+  }
+}
+
 TEST_CASE("several chunks go in one request, and each has its own answer",
           "[chunkserver][service]") {
   ChainFixture chain(3);

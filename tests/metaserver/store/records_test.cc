@@ -30,6 +30,8 @@ Inode Sample() {
   inode.layout.base_content = ContentId(66);
   inode.layout.base_length = 10;
   inode.truncate = {3, 100, SessionId(8)};
+  inode.has_acl = true;
+  inode.allocated = 4096;
   return inode;
 }
 
@@ -47,9 +49,11 @@ TEST_CASE("an inode comes back as it was", "[metaserver][records]") {
   REQUIRE(read.ok());
   REQUIRE(EncodeInode(*read) == EncodeInode(inode));
   REQUIRE(read->data == "hello");
+  REQUIRE(read->has_acl);
   REQUIRE(read->atime.seconds == -1);
   REQUIRE(read->layout.base_content == ContentId(66));
   REQUIRE(read->truncate.session == SessionId(8));
+  REQUIRE(read->allocated == 4096);
 }
 
 TEST_CASE("a damaged record is DATA_LOSS, never a crash", "[metaserver][records]") {
@@ -76,10 +80,15 @@ TEST_CASE("a damaged record is DATA_LOSS, never a crash", "[metaserver][records]
   }
 }
 
-TEST_CASE("a record of a newer format is refused", "[metaserver][records]") {
+TEST_CASE("a record of another format is refused", "[metaserver][records]") {
   std::string bytes = EncodeInode(Sample());
+  for (char format : {1, 3}) {
+    bytes[0] = format;
+    REQUIRE(absl::IsFailedPrecondition(DecodeInode({}, bytes).status()));
+  }
+  bytes = EncodeDentry({2, S_IFREG});
   bytes[0] = 2;
-  REQUIRE(absl::IsFailedPrecondition(DecodeInode({}, bytes).status()));
+  REQUIRE(absl::IsFailedPrecondition(DecodeDentry(bytes).status()));
 }
 
 TEST_CASE("keys sort by number, and lists by time", "[metaserver][keys]") {
@@ -99,6 +108,12 @@ TEST_CASE("the documented bytes are the bytes", "[metaserver][records]") {
   REQUIRE(Hex(DentryKey(kRootInode, "cat.jpg")) == "00000100000000016361742e6a7067");
   REQUIRE(Hex(EncodeDentry({2, S_IFREG})) == "01020000000000000008");
   REQUIRE(Hex(InodeKey(InodeNumber(kRootDataset, 2))) == "0000010000000002");
+  Inode cat;
+  cat.mode = S_IFREG | 0644;
+  cat.nlink = 1;
+  cat.is_inline = true;
+  cat.layout.layout.content = ContentId(1);
+  REQUIRE(Hex(EncodeInode(cat)).substr(0, 20) == "0211a481000001000000");
   DirectoryChange change;
   change.entries = 1;
   change.time = {1, 2};

@@ -1,0 +1,175 @@
+// What the metaserver tells this mount, and what its session goes through.
+#include <absl/time/clock.h>
+#include <spdlog/spdlog.h>
+
+#include "client/alarm.h"
+#include "client/file_system.h"
+#include "client/wait.h"
+#include "common/status.h"
+
+namespace penstock::client {
+namespace {
+
+// Who asks what was written here waits for it no longer than this.
+constexpr absl::Duration kFlushWithin = absl::Seconds(3);
+
+}  // namespace
+
+void FileSystem::Start() {
+  page_work_.Start();
+  flush_work_.Start();
+  ack_work_.Start();
+}
+
+void FileSystem::Stop() {
+  page_work_.Stop();
+  flush_work_.Stop();
+  ack_work_.Stop();
+}
+
+void FileSystem::OnSessionLost(SessionId lost) {
+  writer_->LoseSession(lost);
+  locks_.Forget();
+  lock_waits_.OnSessionLost();
+}
+
+void FileSystem::OnServerRestart() {
+  lock_waits_.OnServerRestart();
+  inodes_.ForEach([](Inode& inode) {
+    absl::MutexLock lock(&inode.mu);
+    inode.accept_any = true;
+  });
+}
+
+void FileSystem::DropFromKernel(const EntryCache::Dropped& dropped) {
+  if (kernel_ == nullptr) return;
+  if (!dropped.leases.empty()) kernel_->DropNames();
+  for (InodeNumber ino : dropped.records) kernel_->DropAttributes(ino);
+}
+
+void FileSystem::DropPages(InodeNumber ino, PageDrops::Done done) {
+  if (kernel_ == nullptr) return std::move(done)();
+  const uint64_t number = page_drops_.Begin(ino, std::move(done));
+  auto drop = [this, ino, number] {
+    kernel_->DropPages(ino, 0, 0);
+    page_drops_.Finish(number);
+  };
+  if (!page_work_.Post(drop)) page_drops_.Finish(number);  // the mount is being stopped
+}
+
+// Nothing that was cached holds any more, and nobody will say so of single things.
+void FileSystem::OnLeasesLost() {
+  DropFromKernel(cache_->DropAll());
+  releasing_ = EntryCache::Dropped();
+  std::vector<InodeNumber> open;
+  inodes_.ForEach([&](Inode& inode) {
+    absl::MutexLock lock(&inode.mu);
+    inode.stale = true;
+    ++inode.stale_said;
+    inode.no_capability_at = absl::InfinitePast();
+    if (inode.handles > 0) open.push_back(inode.ino);
+  });
+  for (InodeNumber ino : open) DropPages(ino, [] {});
+}
+
+void FileSystem::MarkChanged(const wire::ChangedInode& changed) {
+  std::shared_ptr<Inode> inode = inodes_.Find(InodeNumber(changed.ino()));
+  if (inode == nullptr) return;
+  absl::MutexLock lock(&inode->mu);
+  inode->no_capability_at = absl::InfinitePast();
+  if (!changed.data()) return;
+  inode->stale = true;
+  ++inode->stale_said;
+}
+
+// One event's answer, given when the last of what it waits for is done.
+namespace {
+class PendingAck {
+ public:
+  PendingAck(wire::EventAck ack, std::function<void(const wire::EventAck&)> send)
+      : ack_(std::move(ack)), send_(std::move(send)) {}
+  ~PendingAck() { send_(ack_); }
+
+ private:
+  const wire::EventAck ack_;
+  const std::function<void(const wire::EventAck&)> send_;
+};
+}  // namespace
+
+bool FileSystem::OnEvent(const wire::SessionEvent& event, wire::EventAck* ack,
+                         std::function<void(const wire::EventAck&)> later) {
+  for (const wire::LockAnswer& answer : event.lock_answers()) OnLockAnswer(answer);
+  std::vector<InodeNumber> inodes, revoked, pages;
+  for (const wire::ChangedName& name : event.names()) {
+    cache_->DropName(InodeNumber(name.parent()), name.name());
+  }
+  if (kernel_ != nullptr && !event.names().empty()) kernel_->DropNames();
+  for (const wire::ChangedInode& changed : event.inodes()) {
+    const InodeNumber ino(changed.ino());
+    inodes.push_back(ino);
+    cache_->DropRecord(ino);
+    MarkChanged(changed);
+    if (kernel_ != nullptr) kernel_->DropAttributes(ino);
+    if (changed.data() && holds_->holds(ino)) pages.push_back(ino);
+  }
+  for (uint64_t lease : event.revoked_leases()) {
+    revoked.push_back(InodeNumber(lease));
+    const EntryCache::Dropped dropped = cache_->Revoke(InodeNumber(lease));
+    inodes.insert(inodes.end(), dropped.records.begin(), dropped.records.end());
+    DropFromKernel(dropped);
+  }
+  // After the drops: who opens from now on finds nothing cached and asks.
+  holds_->FillAck(ack, inodes);
+  if (pages.empty() && revoked.empty() && event.shared().empty() && event.flush().empty()) {
+    return true;
+  }
+  auto pending = std::make_shared<PendingAck>(
+      *ack, [this, later = std::move(later), revoked](const wire::EventAck& answer) {
+        auto send = [this, later, revoked, answer] {
+          later(answer);
+          if (!revoked.empty()) cache_->FinishRelease(revoked);
+        };
+        if (!ack_work_.Post(send)) later(answer);
+      });
+  for (InodeNumber ino : pages) {
+    DropPages(ino, [pending] {});
+  }
+  auto post = [&](uint64_t number, bool shared) {
+    // Made when it is not here: the answer to the open that made this mount its writer may be on
+    // its way.
+    std::shared_ptr<Inode> inode = inodes_.GetOrMake(InodeNumber(number));
+    auto work = [this, inode, shared, pending] {
+      if (shared) return writer_->BecomeShared(inode, OpContext{});
+      const Alarm over(kFlushWithin);
+      OpContext op;
+      op.interrupt = over.interrupt();
+      absl::Status status = writer_->Flush(inode, FlushMode::kPublish, op);
+      if (!status.ok()) {
+        SPDLOG_WARN("file not flushed for another mount ino={} error={}", inode->ino.value(),
+                    status.ToString());
+      }
+    };
+    (void)flush_work_.Post(work);
+  };
+  for (uint64_t ino : event.shared()) post(ino, true);
+  for (uint64_t ino : event.flush()) post(ino, false);
+  return false;
+}
+
+void FileSystem::FillLeases(bool whole, wire::SessionHeartbeatRequest* report) {
+  const EntryCache::Dropped more = cache_->TakeReleases();
+  DropFromKernel(more);
+  releasing_.leases.insert(releasing_.leases.end(), more.leases.begin(), more.leases.end());
+  for (InodeNumber lease : releasing_.leases) report->add_released_leases(lease.value());
+  if (!whole) return;
+  for (uint64_t lease : cache_->leases()) report->add_leases(lease);
+}
+
+// After an error it may yet be carried out: the leases are not used before the next one.
+void FileSystem::LeasesReported(bool acknowledged) {
+  if (!acknowledged) return;
+  cache_->FinishRelease(releasing_.leases);
+  releasing_ = EntryCache::Dropped();
+}
+
+}  // namespace penstock::client

@@ -1,0 +1,54 @@
+#include "client/page_drops.h"
+
+#include <utility>
+
+namespace penstock::client {
+
+uint64_t PageDrops::Begin(InodeNumber ino, Done done) {
+  uint64_t number = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    number = next_++;
+    if (!writes_.contains(ino)) {
+      drops_.emplace(number, Drop{ino, std::move(done)});
+      return number;
+    }
+  }
+  std::move(done)();
+  return number;
+}
+
+void PageDrops::Finish(uint64_t number) {
+  Done done;
+  {
+    absl::MutexLock lock(&mu_);
+    auto it = drops_.find(number);
+    if (it == drops_.end()) return;
+    done = std::move(it->second.done);
+    drops_.erase(it);
+  }
+  std::move(done)();
+}
+
+PageDrops::Write::Write(PageDrops* drops, InodeNumber ino) : drops_(drops), ino_(ino) {
+  std::vector<Done> waiting;
+  {
+    absl::MutexLock lock(&drops_->mu_);
+    ++drops_->writes_[ino_];
+    for (auto it = drops_->drops_.begin(); it != drops_->drops_.end();) {
+      auto drop = it++;
+      if (drop->second.ino != ino_) continue;
+      waiting.push_back(std::move(drop->second.done));
+      drops_->drops_.erase(drop);
+    }
+  }
+  for (Done& done : waiting) std::move(done)();
+}
+
+PageDrops::Write::~Write() {
+  absl::MutexLock lock(&drops_->mu_);
+  auto it = drops_->writes_.find(ino_);
+  if (--it->second == 0) drops_->writes_.erase(it);
+}
+
+}  // namespace penstock::client

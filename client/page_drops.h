@@ -1,0 +1,50 @@
+// PageDrops has the kernel drop cached pages of files that others changed, and says so when they
+// are gone. Dropping waits for a page that a write of this mount holds; that write may in turn wait
+// for whoever waits for the answer. So a write that comes answers first: while this mount itself
+// writes the file, a reader here may see the other's bytes a moment later. Thread-safe.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/functional/any_invocable.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "common/ids.h"
+
+namespace penstock::client {
+
+class PageDrops {
+ public:
+  using Done = absl::AnyInvocable<void() &&>;
+
+  // Before the drop. The result is given to Finish() after it.
+  uint64_t Begin(InodeNumber ino, Done done);
+  void Finish(uint64_t number);  // calls `done` unless a write did
+
+  // Around each write request of the kernel.
+  class Write {
+   public:
+    Write(PageDrops* drops, InodeNumber ino);
+    ~Write();
+
+   private:
+    PageDrops* const drops_;
+    const InodeNumber ino_;
+  };
+
+ private:
+  struct Drop {
+    InodeNumber ino;
+    Done done;
+  };
+  absl::Mutex mu_;
+  uint64_t next_ ABSL_GUARDED_BY(mu_) = 1;
+  absl::flat_hash_map<uint64_t, Drop> drops_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<InodeNumber, int> writes_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace penstock::client

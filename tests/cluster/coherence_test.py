@@ -1,0 +1,101 @@
+"""Three mounts of one cluster, as three nodes: litmus tests and checked random operations.
+
+What each test promises stands in tests/coherence; a failure prints the seed and the calls around
+the violation. A regular run makes 10^5 rounds; `--rounds N` makes N times as many.
+"""
+
+import os
+import re
+import subprocess
+import unittest
+
+import harness
+from cluster_under_test import program, wait_for
+
+# By what a round costs; together 10^5.
+ROUNDS = {
+    "message-passing": 4000,
+    "store-buffering": 4000,
+    "create-unlink": 12000,
+    "mkdir-rmdir": 8000,
+    "readdir": 6000,
+    "hard-links": 8000,
+    "attributes": 8000,
+    "truncate": 5000,
+    "rename": 4000,
+    "exchange": 5000,
+    "save-by-rename": 1500,
+    "append": 2000,
+    "disjoint-writers": 3000,
+    "growth": 8000,
+    "open-in-order": 2000,
+    "lock-handover": 2000,
+    "unlinked-open": 1500,
+    "exclusive-create": 3000,
+    "linearizable": 3000,
+    "open": 10000,
+}
+SUMMARY = re.compile(r"^(\S+): (\d+) rounds, .* rounds/s$", re.MULTILINE)
+
+
+class CoherenceTest(harness.FileSystemTest):
+    nodes = 3
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bases = [cls.base]
+        for number in range(2, cls.nodes + 1):
+            cls.bases.append(cls.base if harness.is_local()
+                             else cls.cluster.mount_again(f"node{number}"))
+        cls.rounds_made = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        print(f"{cls.rounds_made} rounds of coherence in all")
+        super().tearDownClass()
+
+    def folders(self):
+        """The test's directory as each node sees it."""
+        inside = os.path.relpath(self.root, self.base)
+        folders = [os.path.join(base, inside) for base in self.bases]
+        for folder in folders:
+            wait_for(lambda: os.path.isdir(folder), 5, folder)
+        return folders
+
+    def run_litmus(self, name):
+        rounds = ROUNDS[name] * harness.rounds()
+        seed = harness.seed()
+        print(f"[{rounds} rounds, seed {seed}] ", end="", flush=True)
+        limit_s = 120 * harness.rounds()
+        result = subprocess.run(
+            [program("penstock-coherence"), name, "--nodes", ",".join(self.folders()),
+             "--rounds", str(rounds), "--seconds", str(limit_s), "--seed", str(seed)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=limit_s + 120)
+        if result.returncode == 3 and harness.is_local():
+            self.skipTest(result.stdout)
+        self.assertEqual(result.returncode, 0, "\n" + result.stdout)
+        made = int(SUMMARY.search(result.stdout).group(2))
+        type(self).rounds_made += made
+        self.assertGreaterEqual(made, rounds, f"too slow\n{result.stdout}")
+
+    def test_a_regular_run_has_enough_rounds(self):
+        self.assertGreaterEqual(sum(ROUNDS.values()), 100_000)
+        listed = subprocess.run([program("penstock-coherence"), "list"], stdout=subprocess.PIPE,
+                                text=True, check=True).stdout
+        self.assertEqual(sorted(line.split()[0] for line in listed.splitlines()), sorted(ROUNDS))
+
+
+def litmus_test(name):
+    def test(self):
+        self.run_litmus(name)
+    return test
+
+
+for litmus in ROUNDS:
+    setattr(CoherenceTest, "test_" + litmus.replace("-", "_"), litmus_test(litmus))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,192 @@
+// Two sessions of one namespace: what one has cached is taken back before the other changes it.
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "common/status.h"
+#include "metaserver/ops/mutations.h"
+#include "metaserver/ops/read_operations.h"
+#include "tests/metaserver/namespace_fixture.h"
+
+namespace penstock::metaserver {
+namespace {
+
+struct Fixture {
+  Fixture() : fs({"/d/", "/d/f"}), reader(fs.OpenSession("node2")) {
+    fs.names().EnterSession(fs.session());
+    fs.names().EnterSession(reader);
+  }
+  wire::EntryResponse Look(const std::string& name) {
+    wire::LookupRequest request;
+    request.mutable_context()->set_session_id(reader.value());
+    request.set_parent(fs.InoOf("/d"));
+    request.set_name(name);
+    request.set_absent_is_ok(true);
+    auto response = fs.names().Read(Lookup, request);
+    REQUIRE(response.ok());
+    return *response;
+  }
+  // The next events of the reader, which must come soon.
+  wire::SessionEvent NextEvent() {
+    wire::SessionEvent event;
+    const absl::Time until = absl::Now() + absl::Seconds(10);
+    while (event.number() == 0 && absl::Now() < until) {
+      wire::SessionEventsRequest request;
+      request.set_session_id(reader.value());
+      request.set_received(received);
+      request.set_wait_ms(1);
+      fs.names().PollEvents(request, [&](absl::StatusOr<wire::SessionEventsResponse> response) {
+        if (response.ok() && response->events_size() > 0) event = response->events(0);
+      });
+      fs.clock().Advance(absl::Milliseconds(2));
+      fs.names().Tick();
+    }
+    REQUIRE(event.number() != 0);
+    received = event.number();
+    return event;
+  }
+  void Acknowledge(uint64_t number, std::vector<uint64_t> open = {}) {
+    wire::SessionEventsRequest request;
+    request.set_session_id(reader.value());
+    wire::EventAck* ack = request.add_acks();
+    ack->set_number(number);
+    ack->set_hold_version(1);
+    for (uint64_t ino : open) ack->add_opened(ino);
+    fs.names().PollEvents(request, [](absl::StatusOr<wire::SessionEventsResponse>) {});
+  }
+  NamespaceFixture fs;
+  const SessionId reader;
+  uint64_t received = 0;
+};
+
+TEST_CASE("a cached name is recalled before it is removed, and not granted meanwhile",
+          "[metaserver][lease]") {
+  Fixture f;
+  const wire::EntryResponse found = f.Look("f");
+  REQUIRE(found.name_leased());
+  REQUIRE(found.entry().leased_by() == f.fs.InoOf("/d"));
+  std::atomic<bool> removed{false};
+  std::thread remover([&] {
+    REQUIRE(f.fs.Unlink("/d/f").ok());
+    removed = true;
+  });
+  const wire::SessionEvent event = f.NextEvent();
+  REQUIRE(event.names_size() == 1);
+  REQUIRE(event.names(0).name() == "f");
+  REQUIRE_FALSE(removed);
+  const wire::EntryResponse meanwhile = f.Look("f");
+  REQUIRE(meanwhile.entry().attr().ino() == found.entry().attr().ino());
+  REQUIRE_FALSE(meanwhile.name_leased());
+  REQUIRE(meanwhile.entry().leased_by() == 0);
+  f.Acknowledge(event.number());
+  remover.join();
+  const wire::EntryResponse after = f.Look("f");
+  REQUIRE(after.entry().attr().ino() == 0);
+  REQUIRE(after.name_leased());  // that there is none
+}
+
+TEST_CASE("a session that does not answer loses its leases after the timeout",
+          "[metaserver][lease]") {
+  Fixture f;
+  REQUIRE(f.Look("f").name_leased());
+  const uint64_t before = f.fs.names().leases().generation(f.reader);
+  std::thread remover([&] { REQUIRE(f.fs.Unlink("/d/f").ok()); });
+  f.NextEvent();
+  f.fs.clock().Advance(absl::Seconds(9));
+  f.fs.names().Tick();
+  REQUIRE(f.fs.names().leases().generation(f.reader) == before);
+  f.fs.clock().Advance(absl::Seconds(2));
+  f.fs.names().Tick();
+  remover.join();
+  REQUIRE(f.fs.names().leases().generation(f.reader) != before);
+  // It is told with its next heartbeat, and keeps nothing before it knows.
+  wire::SessionHeartbeatRequest beat;
+  beat.set_session_id(f.reader.value());
+  beat.set_lease_generation(before);
+  wire::SessionHeartbeatResponse answer;
+  REQUIRE(f.fs.names().Heartbeat(beat, answer).ok());
+  REQUIRE_FALSE(answer.keeps_leases());
+  REQUIRE(answer.lease_generation() != before);
+}
+
+TEST_CASE("a reader that has the file open makes its new writer share it", "[metaserver][lease]") {
+  Fixture f;
+  const uint64_t ino = f.Look("f").entry().attr().ino();
+  wire::OpenRequest request;
+  *request.mutable_context() = f.fs.Context();
+  request.set_ino(ino);
+  request.set_write(true);
+  absl::StatusOr<wire::EntryResponse> opened = absl::UnknownError("not yet");
+  std::thread writer([&] { opened = f.fs.names().Mutate(Open, request); });
+  const wire::SessionEvent event = f.NextEvent();
+  REQUIRE(event.inodes_size() == 1);
+  f.Acknowledge(event.number(), {ino});
+  writer.join();
+  REQUIRE(opened.ok());
+  REQUIRE(opened->entry().shared());
+  REQUIRE(f.Look("f").entry().leased_by() == 0);  // somebody writes it
+}
+
+TEST_CASE("a writer is told before a second session opens the file", "[metaserver][lease]") {
+  Fixture f;
+  const uint64_t ino = f.fs.InoOf("/d/f");
+  wire::OpenRequest request;
+  request.mutable_context()->set_session_id(f.reader.value());  // this one writes first
+  request.set_ino(ino);
+  request.set_write(true);
+  REQUIRE(f.fs.names().Mutate(Open, request).ok());
+  *request.mutable_context() = f.fs.Context();
+  std::atomic<bool> opened{false};
+  std::thread second([&] {
+    auto response = f.fs.names().Mutate(Open, request);
+    REQUIRE(response.ok());
+    REQUIRE(response->entry().shared());
+    opened = true;
+  });
+  const wire::SessionEvent event = f.NextEvent();
+  REQUIRE(event.shared_size() == 1);
+  REQUIRE_FALSE(opened);
+  f.Acknowledge(event.number());
+  second.join();
+  // Truncating now takes the turn.
+  auto cut = f.fs.Truncate("/d/f", 100);
+  REQUIRE(ReasonOf(cut.status()) == Reason::kFileShared);
+  f.fs.names().shared_writes().Begin(f.fs.session(), InodeNumber(ino), [] {});
+  std::thread acknowledge([&] { f.Acknowledge(f.NextEvent().number()); });
+  REQUIRE(f.fs.Truncate("/d/f", 100).ok());  // after its reader has dropped its pages
+  acknowledge.join();
+}
+
+TEST_CASE("after a restart nothing is changed before every session has reported",
+          "[metaserver][lease]") {
+  Fixture f;
+  f.fs.Reopen();
+  REQUIRE(absl::IsAborted(f.fs.Unlink("/d/f").status()));
+  f.fs.Report(f.fs.session());
+  REQUIRE(absl::IsAborted(f.fs.Unlink("/d/f").status()));
+  wire::SessionHeartbeatRequest beat;
+  beat.set_session_id(f.reader.value());
+  beat.set_lease_generation(77);
+  beat.set_whole(true);
+  beat.add_leases(f.fs.InoOf("/d"));
+  wire::SessionHeartbeatResponse answer;
+  REQUIRE(f.fs.names().Heartbeat(beat, answer).ok());
+  REQUIRE(answer.keeps_leases());
+  REQUIRE(answer.lease_generation() == 77);
+  std::thread remover([&] { REQUIRE(f.fs.Unlink("/d/f").ok()); });
+  const wire::SessionEvent event = f.NextEvent();  // its lease lived on
+  f.Acknowledge(event.number());
+  remover.join();
+}
+
+TEST_CASE("after a restart a session that stays away is waited for one timeout",
+          "[metaserver][lease]") {
+  Fixture f;
+  f.fs.Reopen();
+  f.fs.Report(f.fs.session());
+  REQUIRE(absl::IsAborted(f.fs.Unlink("/d/f").status()));
+  f.fs.clock().Advance(absl::Seconds(11));
+  REQUIRE(f.fs.Unlink("/d/f").ok());
+}
+
+}  // namespace
+}  // namespace penstock::metaserver
