@@ -202,11 +202,18 @@ void LockTable::AddTo(wire::SessionHeartbeatRequest* report) const {
   }
 }
 
-void LockTable::Forget() {
+std::vector<wire::FileLock> LockTable::Forget() {
+  std::vector<wire::FileLock> forgotten;
   absl::MutexLock guard(&mu_);
+  for (const auto& [ino, file] : files_) {
+    for (const auto& [key, held] : file) {
+      forgotten.push_back(Piece(held, {{0, INT64_MAX}, LockType::kNone}));
+    }
+  }
   ++losses_;
   files_.clear();
   size_ = 0;
+  return forgotten;
 }
 
 }  // namespace penstock::client
