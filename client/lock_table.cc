@@ -150,8 +150,9 @@ void LockTable::Released(const std::vector<wire::FileLock>& locks) {
     if (it == file->second.end()) continue;
     Held& held = it->second;
     // Which of two requests at once was first, the metaserver knows: another close will tell it.
-    held.uncertain = held.under_way > 0 || held.answers != held.answers_at_release;
-    if (!held.uncertain) held.ranges = LockRanges();
+    const bool others = held.answers != held.answers_at_release;
+    if (!others) held.ranges = LockRanges();
+    held.uncertain = others || held.under_way > 0;
     EraseIfEmpty(file->second, lock.ino(), KeyOf(lock));
   }
 }
