@@ -27,8 +27,9 @@ bool SessionEvents::Post(SessionId id, wire::SessionEvent event, EventEnds ends,
     if (it != sessions_.end()) {
       Session& session = *it->second;
       if (session.events.size() >= kMaxQueued) return false;
-      event.set_number(++session.last_number);
-      session.events.emplace(event.number(),
+      const uint64_t number = ++session.last_number;
+      event.set_number(number);
+      session.events.emplace(number,
                              Event{std::move(event), ends, std::move(done), clock_->SinceBoot()});
       if (session.poll) {
         poll = std::exchange(session.poll, nullptr);
