@@ -6,7 +6,6 @@ import unittest
 
 import harness
 from cluster_under_test import wait_for
-from cluster_under_test import wait_for
 from counting_proxy import CountingProxy
 from harness import read_file, write_file
 
