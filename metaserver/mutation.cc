@@ -158,14 +158,15 @@ absl::StatusOr<Touched> Mutation::WhatIsTouched() const {
   for (const TouchedInode& touched : touched_) {
     auto same = [&](const Touched::Record& record) { return record.ino == touched.ino; };
     if (std::any_of(all.records.begin(), all.records.end(), same)) continue;
+    auto before = view_.GetInode(touched.ino);
+    if (!before.ok()) {
+      // New: nobody can know of it, and the next attempt will give it another number.
+      if (ErrnoOf(before.status()) == ESTALE) continue;
+      return before.status();
+    }
     Touched::Record& record = all.records.emplace_back();
     record.ino = touched.ino;
     record.cover_after = touched.cover;
-    auto before = view_.GetInode(touched.ino);
-    if (!before.ok()) {
-      if (ErrnoOf(before.status()) == ESTALE) continue;  // new
-      return before.status();
-    }
     record.cover_before = CoverOf(*before);
     record.data =
         before->is_regular() && (before->data_version != touched.data_version ||
