@@ -91,10 +91,7 @@ std::vector<Recall> LeaseTable::Begin(LeaseChange& change, const Touched& touche
     const bool self_too =
         std::find(declared.begin(), declared.end(), record.ino.value()) == declared.end();
     auto add = [&](Recall& recall) { recall.records.push_back(record); };
-    if (record.cover_before.valid()) tell(record.cover_before, mark, self_too, add);
-    if (record.cover_after.valid() && record.cover_after != record.cover_before) {
-      tell(record.cover_after, mark, self_too, add);
-    }
+    if (record.cover.valid()) tell(record.cover, mark, self_too, add);
   }
   std::vector<Recall> list;
   list.reserve(recalls.size());

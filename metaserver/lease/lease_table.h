@@ -35,8 +35,7 @@ struct Touched {
   };
   struct Record {
     InodeNumber ino;
-    InodeNumber cover_before;  // whose lease covers it before the change; invalid: new
-    InodeNumber cover_after;
+    InodeNumber cover;  // whose lease covers it before the change; invalid: new, nobody has it
     bool data = false;  // its bytes too
   };
   std::vector<Name> names;
