@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -38,8 +37,7 @@ void MixedFile::Change(Node& node) {
 
 void MixedFile::Look(Node& node) {
   Register& value = Value(node);
-  Window window = BeginLook(value);
-  if (IsBytes()) window.lowest = std::max(value.done.load(), seen_here_);
+  Window window = BeginLook(value, ShowsToAllAtOnce() ? value.seen.load() : seen_here_);
   const Found found = Observe(node);
   EndLook(&value, &window);
   if (Tolerated(node, found.error)) return;
@@ -54,11 +52,8 @@ void MixedFile::Look(Node& node) {
   // The owner may see what it still has to itself, and lose it with an error.
   const bool own = node.id() == owner_ && found.version > value.done.load();
   if (found.parity_only || own) return;
-  if (IsBytes()) {
-    seen_here_ = std::max(seen_here_, found.version);
-  } else {
-    HaveSeen(&value, found.version);
-  }
+  seen_here_ = found.version;
+  HaveSeen(&value, found.version);
 }
 
 std::string MixedFile::WrongIn(const Window& window, const Found& found) const {

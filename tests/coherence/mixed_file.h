@@ -33,8 +33,10 @@ class MixedFile {
   virtual Found Observe(Node& node) = 0;
   virtual void Forget(Node&) {}                      // after an error: what it has open
   virtual int64_t NotPromised() const { return 0; }  // versions that no look need show
-  // Bytes are in order for each node: while a write is under way one node may see it before another.
-  virtual bool IsBytes() const { return false; }
+
+  // Bytes that are being written may show on one node earlier than on another; names and attributes
+  // change on all at once.
+  virtual bool ShowsToAllAtOnce() const { return true; }
 
   // The name with the suffix that tells the parts of one file from another; also in the story.
   std::string Name(const std::string& part = "") const {
@@ -48,8 +50,8 @@ class MixedFile {
 
   const int number_;
   const int owner_;
+  int64_t seen_here_ = 0;
   bool unsettled_ = false;  // the last change may have happened or not
-  int64_t seen_here_ = 0;   // by this node
 };
 
 // Kinds 0 to 6: rewritten, held open, saved by rename, growing, a name that comes and goes, a time,

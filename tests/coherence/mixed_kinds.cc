@@ -11,10 +11,9 @@ class Rewritten : public MixedFile {
   using MixedFile::MixedFile;
 
  protected:
+  bool ShowsToAllAtOnce() const override { return false; }
   int64_t MakeFirst(Node& node) override { return Write(node, 0, O_CREAT); }
   int64_t Apply(Node& node, int64_t version) override { return Write(node, version, 0); }
-
-  bool IsBytes() const override { return true; }
 
   Found Observe(Node& node) override {
     std::string data;
@@ -38,6 +37,8 @@ class Held : public MixedFile {
   using MixedFile::MixedFile;
 
  protected:
+  bool ShowsToAllAtOnce() const override { return false; }
+
   int64_t MakeFirst(Node& node) override {
     return node.calls.WriteFile(Name(), Filled(0, 8), O_WRONLY | O_CREAT);
   }
@@ -49,8 +50,6 @@ class Held : public MixedFile {
     if (result > 0 && node.options().sync) result = node.calls.Fsync(fd_);
     return std::min<int64_t>(result, 0);
   }
-
-  bool IsBytes() const override { return true; }
 
   Found Observe(Node& node) override {
     if (int64_t error = Hold(node)) return {error};
@@ -124,8 +123,6 @@ class Growing : public MixedFile {
     node.calls.Note(" of %s [%lld]", Name().c_str(), static_cast<long long>(version));
     return result < 0 ? result : closed;
   }
-
-  bool IsBytes() const override { return true; }
 
   Found Observe(Node& node) override {
     struct stat info = {};

@@ -1,5 +1,4 @@
 // Files that several nodes have open at once: what one wrote, the others' next read has.
-#include <algorithm>
 #include <cstring>
 
 #include "tests/coherence/litmus.h"
@@ -136,7 +135,8 @@ class Growth : public Litmus {
   int64_t size_ = 0;
 };
 
-// One node writes ever larger numbers to one word and then to another; the others read them.
+// One node writes ever larger numbers to one word and then to another; the others read them. What a
+// node has read it never reads older; of two nodes, one may see a write earlier that is under way.
 class OpenInOrder : public Litmus {
  public:
   void Round(Node& node) override {
@@ -174,12 +174,10 @@ class OpenInOrder : public Litmus {
   }
 
   // Reads the second word before the first, which must be at least as new.
-  // While a write is under way one node may see it before another; each sees no value again that it
-  // has seen replaced.
   int64_t Read(Node& node, int fd, int64_t far) {
     Register& value = node.Value(0);
     std::string second, first;
-    Window window{std::max(value.done.load(), seen_here_), 0};
+    Window window = BeginLook(value, seen_);
     node.Must(node.calls.Pread(fd, &second, 8, far));
     node.Must(node.calls.Pread(fd, &first, 8, 0));
     EndLook(&value, &window);
@@ -192,13 +190,13 @@ class OpenInOrder : public Litmus {
                 node.id(), static_cast<long long>(ValueOf(second)), static_cast<long long>(far),
                 static_cast<long long>(found));
     }
-    seen_here_ = std::max(seen_here_, found);
+    seen_ = found;
     return found;
   }
 
   OpenFile file_;
+  int64_t seen_ = 0;
   bool first_ = true;
-  int64_t seen_here_ = 0;
 };
 
 }  // namespace
