@@ -85,6 +85,7 @@ struct ReadBuffer {
 void Read(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* fi) {
   thread_local ReadBuffer buffer;
   Request request(req);
+  if ((fi->flags & O_DIRECT) != 0) request.EndWithCaller();
   absl::Span<char> into = buffer.Get(size);
   auto n = request.fs().Read(HandleOf(fi), static_cast<uint64_t>(offset), into, request.op());
   if (!n.ok()) return request.Reply(n.status());
@@ -94,6 +95,7 @@ void Read(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info*
 void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offset,
            fuse_file_info* fi) {
   Request request(req);
+  if ((fi->flags & O_DIRECT) != 0) request.EndWithCaller();
   OpContext op = request.op();
   if (fi->writepage) op.thread = 0;  // a page of a shared mapping: the kernel's thread writes it
   absl::Status status =

@@ -62,7 +62,7 @@ bool Request::AddGroups() {
 
 void Request::EndWithCaller() {
   ends_with_caller_ = true;
-  mount_->interrupts->Closing(op_.thread, interrupt_);
+  mount_->interrupts->Watch(op_.thread, interrupt_);
 }
 
 fuse_req_t Request::Finish() {

@@ -47,7 +47,7 @@ class ClientMemoryTest(harness.ClusterTest):
 
     def test_a_walk_of_many_files_takes_bounded_memory(self):
         folder = self.mount_small(16 * MIB)
-        files = 1_000_000 if harness.is_long() else 20_000
+        files = 1_000_000 if harness.is_long() else 10_000
         for i in range(files // 1000):
             os.mkdir(os.path.join(folder, str(i)))
             with_slash = os.path.join(folder, str(i), "f")
