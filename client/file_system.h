@@ -24,10 +24,10 @@
 #include "client/hold_table.h"
 #include "client/inode_table.h"
 #include "client/kernel_cache.h"
-#include "client/page_drops.h"
-#include "client/read_times.h"
 #include "client/lock_table.h"
 #include "client/lock_waits.h"
+#include "client/page_drops.h"
+#include "client/read_times.h"
 #include "client/session.h"
 #include "client/writer_threads.h"
 #include "common/clock.h"
@@ -165,6 +165,7 @@ class FileSystem {
  private:
   // From the cache while a lease covers it, else from the metaserver.
   absl::StatusOr<wire::Entry> GetEntry(InodeNumber ino, const OpContext& op);
+  bool KnownWithoutAcl(InodeNumber ino, const OpContext& op);
   absl::StatusOr<wire::Entry> FetchEntry(InodeNumber ino, const OpContext& op);
   // Its bytes were changed elsewhere: has the newest record before it is used.
   absl::Status RefreshStale(Inode& inode, const OpContext& op);

@@ -241,6 +241,7 @@ class LocksTest(harness.ClusterTest):
         self.assertEqual(three.result(SOON), "ok")
 
     def test_a_killed_mount_leaves_its_locks_when_its_session_ends(self):
+        one, two = self.pair()
         before = set(self.cluster.processes("mount"))
         mountpoint = self.cluster.mount_again("victim")
         pid, = set(self.cluster.processes("mount")) - before
@@ -249,7 +250,6 @@ class LocksTest(harness.ClusterTest):
         self.assertEqual([holder.lock(kind) for kind in ("fcntl", "flock")], ["ok", "ok"])
         try:
             os.kill(pid, signal.SIGKILL)
-            one, two = self.pair()
             self.assertEqual(one.lock("fcntl"), "busy")
             one.wait("fcntl")
             two.wait("flock")
