@@ -95,13 +95,13 @@ void SessionEvents::Poll(SessionId id, const wire::SessionEventsRequest& request
   if (at_once) std::move(answer)(std::move(response));
 }
 
-void SessionEvents::End(SessionId id, bool gone) {
+size_t SessionEvents::End(SessionId id, bool gone) {
   std::vector<Done> done;
   Answer poll;
   {
     absl::MutexLock lock(&mu_);
     auto it = sessions_.find(id.value());
-    if (it == sessions_.end()) return;
+    if (it == sessions_.end()) return 0;
     Session& session = *it->second;
     for (auto event = session.events.begin(); event != session.events.end();) {
       if (!gone && event->second.ends != EventEnds::kWithLeases) {
@@ -120,9 +120,10 @@ void SessionEvents::End(SessionId id, bool gone) {
     if (each) std::move(each)();
   }
   if (poll) std::move(poll)(wire::SessionEventsResponse());
+  return done.size();
 }
 
-void SessionEvents::LeasesVoid(SessionId session) { End(session, /*gone=*/false); }
+size_t SessionEvents::LeasesVoid(SessionId session) { return End(session, /*gone=*/false); }
 void SessionEvents::Gone(SessionId session) { End(session, /*gone=*/true); }
 
 absl::Duration SessionEvents::OldestUnanswered(SessionId id) const {

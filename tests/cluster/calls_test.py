@@ -32,10 +32,45 @@ class CallsTest(harness.ClusterTest):
         function()
         return self.proxy.counted()
 
+    def wait_for_writers(self):
+        """Until the metaserver knows that what was written is closed: it may be cached from then on."""
+        def closed():
+            return all(client["open_files_write"] == 0 for client in self.cluster.admin("client", "ls"))
+        wait_for(closed, 30, "the word that all is closed")
+
+    def test_a_second_walk_with_stat_costs_no_metadata_call(self):
+        for folder in range(8):
+            os.makedirs(self.path(f"d{folder}/sub"))
+            for number in range(20):
+                write_file(self.path(f"d{folder}/sub/f{number}"), b"x" * 100)
+            os.symlink("sub/f1", self.path(f"d{folder}/link"))
+        self.wait_for_writers()
+        root = self.mount("walker")
+
+        def walk():
+            seen = 0
+            for folder, directories, files in os.walk(root):
+                os.stat(folder)
+                for name in files + directories:
+                    os.lstat(os.path.join(folder, name))
+                    seen += 1
+            self.assertEqual(seen, 8 * 23)
+
+        def open_all():
+            for folder in range(8):
+                for number in range(20):
+                    self.assertEqual(read_file(os.path.join(root, f"d{folder}/sub/f{number}")), b"x" * 100)
+        walk()
+        self.assertEqual(self.cost(walk), {})
+        open_all()  # the bytes of small files came along with their records
+        self.assertEqual(self.cost(open_all), {})
+        self.assertEqual(self.cost(walk), {})
+
     def test_a_cold_read_of_a_file_costs_one_metadata_call(self):
         sizes = {"inline": 1000, "chunk": 100_000, "chunks": 9 << 20}
         for name, size in sizes.items():
             write_file(self.path(name), b"x" * size)
+        self.wait_for_writers()
         root = self.mount("reader")
         os.stat(root)  # the directories on the way
         for name, size in sizes.items():
