@@ -14,7 +14,6 @@ import time
 import harness
 import scratch
 from cluster_under_test import program, wait_for
-from other_process import OtherProcess
 
 REPORT = re.compile(r"node(\d)=(\d+),(\d+)")
 RESULT = re.compile(r"^  node (\d): (\d+) errors, longest call ([\d.]+) s: (.*)$", re.MULTILINE)
@@ -152,39 +151,3 @@ class CoherenceFaultsTest(harness.ClusterTest):
         self.victim = self.cluster.mount_again(f"again-{self._testMethodName}")
         self.addCleanup(scratch.unmount, self.victim)
         self.finish(self.start(5))
-
-    def read_what_the_kernel_may_have(self, number):
-        """Another node writes what the victim has open and in its page cache; the victim reads.
-
-        The kernel must not answer for a client that can't: the read waits, fails, or is right.
-        """
-        old, new = b"old." * 3000, b"new!" * 3000
-        with open(self.path("f"), "wb") as file:
-            file.write(old)
-        reader = OtherProcess()
-        self.addCleanup(reader.stop)
-        fd = reader.call(os.open, os.path.join(self.folders()[self.VICTIM], "f"), os.O_RDONLY)
-        # Not to the end of the file, where the kernel asks for the size.
-        self.assertEqual(reader.call(os.pread, fd, 8000, 0), old[:8000])
-        self.signal_client(number)
-        with open(self.path("f"), "r+b", buffering=0) as file:
-            file.write(new)
-            os.fsync(file.fileno())
-        reader.start(os.pread, fd, 8000, 0)
-        reader.finished(within_s=3)
-        self.signal_client_if_there(signal.SIGCONT)
-        try:
-            self.assertEqual(reader.result(within_s=LONGEST_S), new[:8000])
-        except OSError:
-            pass  # there is no client, or its session is over
-
-    def signal_client_if_there(self, number):
-        for pid, argv in scratch.processes_naming(self.victim):
-            if os.path.basename(argv[0]) == "penstock":
-                os.kill(pid, number)
-
-    def test_the_kernel_reads_nothing_old_for_a_stopped_client(self):
-        self.read_what_the_kernel_may_have(signal.SIGSTOP)
-
-    def test_the_kernel_reads_nothing_old_for_a_dead_client(self):
-        self.read_what_the_kernel_may_have(signal.SIGKILL)
