@@ -69,17 +69,18 @@ std::vector<Recall> LeaseTable::Begin(LeaseChange& change, const Touched& touche
                                       absl::Span<const uint64_t> declared) {
   absl::flat_hash_map<uint64_t, Recall> recalls;
   absl::MutexLock lock(&mu_);
-  auto tell = [&](InodeNumber lease, uint64_t mark, bool self_too, auto add) {
-    auto it = holders_.find(lease.value());
-    if (it == holders_.end()) return;
-    for (uint64_t holder : it->second) {
-      if (holder == self.value() && !self_too) continue;
-      if (!change.told_.insert({holder, mark}).second) continue;
-      Recall& recall = recalls[holder];
-      recall.session = SessionId(holder);
-      add(recall);
-    }
-  };
+  auto tell = [&](InodeNumber lease, uint64_t mark, bool self_too, auto add)
+                  ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                    auto it = holders_.find(lease.value());
+                    if (it == holders_.end()) return;
+                    for (uint64_t holder : it->second) {
+                      if (holder == self.value() && !self_too) continue;
+                      if (!change.told_.insert({holder, mark}).second) continue;
+                      Recall& recall = recalls[holder];
+                      recall.session = SessionId(holder);
+                      add(recall);
+                    }
+                  };
   for (const Touched::Name& name : touched.names) {
     const uint64_t mark = MarkOf(name.parent, name.name);
     Mark(change, mark);
