@@ -51,9 +51,8 @@ void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fu
   FillOpen(handle, fi);
   const MountContext& mount = request.mount();
   const fuse_entry_param param = ToEntryParam(mount, created->entry, /*name_cached=*/false);
-  const int sent = fuse_reply_create(request.Finish(), &param, fi);
-  if (sent == 0) mount.memory->Looked(InodeNumber(created->entry.attr().ino()));
-  if (sent == -ENOENT) fs.Release(std::unique_ptr<FileHandle>(handle));
+  if (fuse_reply_create(request.Finish(), &param, fi) == -ENOENT)
+    fs.Release(std::unique_ptr<FileHandle>(handle));
 }
 
 void Open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
