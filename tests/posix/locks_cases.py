@@ -144,7 +144,7 @@ def an_upgrade_is_refused_while_another_shares(lock):
     equal(process.answer(), "ok", "the other's shared lock")
     fails(BUSY, lock, fd, EXCLUSIVE)
     process.end()
-    lock(fd, EXCLUSIVE)
+    lock(fd, EXCLUSIVE, wait=True)  # what an ended process held goes a moment after its end
 
 
 @rule(CITE, [(f"{how}-{name}", LOCKS[how], name) for how in LOCKS for name in ("unlock", "close", "exit", "kill")])
