@@ -13,12 +13,12 @@ namespace {
 // A surplus is taken in large steps, since choosing looks at every lease of the session.
 constexpr size_t kSurplusPart = 8;
 
-uint64_t RandomGeneration() {
+}  // namespace
+
+uint64_t LeaseTable::RandomGeneration() {
   absl::BitGen random;
   return absl::Uniform<uint64_t>(random, 1, uint64_t{1} << 62);
 }
-
-}  // namespace
 
 uint64_t LeaseTable::MarkOf(InodeNumber ino) { return absl::HashOf(ino.value()); }
 uint64_t LeaseTable::MarkOf(InodeNumber parent, std::string_view name) {
@@ -121,8 +121,7 @@ void LeaseTable::End(LeaseChange& change) {
 void LeaseTable::Enter(SessionId session, uint64_t generation) {
   absl::MutexLock lock(&mu_);
   Session& state = sessions_[session.value()];
-  if (next_generation_ == 0) next_generation_ = RandomGeneration();
-  state.generation = generation != 0 ? generation : ++next_generation_;
+  state.generation = generation != 0 ? generation : ++last_generation_;
 }
 
 void LeaseTable::Drop(uint64_t lease, SessionId session) {
@@ -151,8 +150,7 @@ uint64_t LeaseTable::Void(SessionId session) {
   auto it = sessions_.find(session.value());
   if (it == sessions_.end()) return 0;
   Clear(session, it->second);
-  if (next_generation_ == 0) next_generation_ = RandomGeneration();
-  it->second.generation = ++next_generation_;
+  it->second.generation = ++last_generation_;
   return it->second.generation;
 }
 

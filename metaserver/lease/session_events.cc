@@ -152,13 +152,12 @@ std::vector<SessionId> SessionEvents::Overdue(absl::Duration age) const {
   return overdue;
 }
 
-void SessionEvents::AnswerOldPolls() {
+void SessionEvents::AnswerPolls(absl::Duration ended_by) {
   std::vector<Answer> over;
-  const absl::Duration now = clock_->SinceBoot();
   {
     absl::MutexLock lock(&mu_);
     for (auto& [id, session] : sessions_) {
-      if (session->poll && session->poll_ends <= now) {
+      if (session->poll && session->poll_ends <= ended_by) {
         over.push_back(std::exchange(session->poll, nullptr));
       }
     }
@@ -166,15 +165,7 @@ void SessionEvents::AnswerOldPolls() {
   for (Answer& answer : over) std::move(answer)(wire::SessionEventsResponse());
 }
 
-void SessionEvents::AnswerAllPolls() {
-  std::vector<Answer> all;
-  {
-    absl::MutexLock lock(&mu_);
-    for (auto& [id, session] : sessions_) {
-      if (session->poll) all.push_back(std::exchange(session->poll, nullptr));
-    }
-  }
-  for (Answer& answer : all) std::move(answer)(wire::SessionEventsResponse());
-}
+void SessionEvents::AnswerOldPolls() { AnswerPolls(clock_->SinceBoot()); }
+void SessionEvents::AnswerAllPolls() { AnswerPolls(absl::InfiniteDuration()); }
 
 }  // namespace penstock::metaserver

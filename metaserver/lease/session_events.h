@@ -69,6 +69,7 @@ class SessionEvents {
   };
   void FillAnswer(Session& session, wire::SessionEventsResponse& response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AnswerPolls(absl::Duration ended_by);  // those that end by then
   size_t End(SessionId session, bool gone);
 
   Clock* const clock_;
