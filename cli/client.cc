@@ -51,10 +51,11 @@ absl::Status Evict(const ClientOptions& options) {
   if (options.json) {
     PrintJson(ToJson(response.client()));
   } else {
-    std::printf("evicted %s:%s (pid %u): its locks, leases and open files are gone; a client that\n"
-                "still runs opens a new session by itself, and what it had not written is lost\n",
-                response.client().hostname().c_str(), response.client().mountpoint().c_str(),
-                response.client().pid());
+    std::printf(
+        "evicted %s:%s (pid %u): its locks, leases and open files are gone; a client that\n"
+        "still runs opens a new session by itself, and what it had not written is lost\n",
+        response.client().hostname().c_str(), response.client().mountpoint().c_str(),
+        response.client().pid());
   }
   return absl::OkStatus();
 }
@@ -66,12 +67,14 @@ void AddClient(CLI::App& app, Program& program) {
   CLI::App* noun = app.add_subcommand("client", "mounted clients");
   noun->require_subcommand(1);
   CLI::App* verb = noun->add_subcommand(
-      "ls", "lists every client: mountpoint, last heartbeat, leases, locks, open files, connections");
+      "ls",
+      "lists every client: mountpoint, last heartbeat, leases, locks, open files, connections");
   AddClusterOptions(verb, options->cluster);
   verb->add_flag("--json", options->json, "print a JSON list");
   verb->callback([&program, options] { program.run = [options] { return List(*options); }; });
   verb = noun->add_subcommand(
-      "evict", "ends a client's session: its locks, leases and open files go, unwritten data is lost");
+      "evict",
+      "ends a client's session: its locks, leases and open files go, unwritten data is lost");
   verb->add_option("SESSION", options->session, "as in the first column of `penstock client ls`")
       ->required();
   AddClusterOptions(verb, options->cluster);

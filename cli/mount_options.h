@@ -16,11 +16,11 @@
 namespace penstock::cli {
 
 struct MountSettings {
-  std::string key_file;                             // key=FILE
-  absl::Duration io_timeout = absl::Seconds(60);    // I/O waits so long for a lost server, then EIO
-  uint64_t memory_bytes = kGiB;                     // of the client
-  int max_connections = 8;                          // to each server
-  int read_ahead_kib = 8192;                        // of the kernel
+  std::string key_file;                           // key=FILE
+  absl::Duration io_timeout = absl::Seconds(60);  // I/O waits so long for a lost server, then EIO
+  uint64_t memory_bytes = kGiB;                   // of the client
+  int max_connections = 8;                        // to each server
+  int read_ahead_kib = 8192;                      // of the kernel
   bool sync_on_close = false;
   bool read_only = false;
   bool allow_other = false;  // root's default is true

@@ -1,7 +1,6 @@
 #include "client/event_stream.h"
 
 #include <pthread.h>
-#include <spdlog/spdlog.h>
 
 #include "client/wait.h"
 #include "common/status.h"
@@ -70,10 +69,10 @@ absl::Status EventStream::PollOnce() {
   return absl::OkStatus();
 }
 
-absl::Status EventStream::SendAcks(SessionId session, const std::vector<wire::EventAck>& acks) {
+absl::Status EventStream::SendAck(SessionId session, const wire::EventAck& ack) {
   wire::SessionEventsRequest request;
   request.set_session_id(session.value());
-  for (const wire::EventAck& ack : acks) *request.add_acks() = ack;
+  *request.add_acks() = ack;
   wire::SessionEventsResponse response;
   return acks_->Call(wire::METHOD_SESSION_EVENTS, request, &response,
                      {.timeout = kCallTimeout, .interrupt = &stop_});
@@ -82,7 +81,7 @@ absl::Status EventStream::SendAcks(SessionId session, const std::vector<wire::Ev
 void EventStream::Acknowledge(SessionId session, const wire::EventAck& ack) {
   const OpContext op{.credentials = {}, .thread = 0, .interrupt = &stop_};
   Backoff backoff(kFirstPause, kLongestPause);
-  while (session_->id() == session && !SendAcks(session, {ack}).ok()) {
+  while (session_->id() == session && !SendAck(session, ack).ok()) {
     if (!SleepFor(backoff.Next(), op).ok()) return;
   }
 }

@@ -36,7 +36,7 @@ class EventStream {
  private:
   void Run();
   absl::Status PollOnce();
-  absl::Status SendAcks(SessionId session, const std::vector<wire::EventAck>& acks);
+  absl::Status SendAck(SessionId session, const wire::EventAck& ack);
 
   MetaTransport* const polls_;
   MetaTransport* const acks_;

@@ -168,6 +168,7 @@ class FileSystem {
  private:
   // From the cache while a lease covers it, else from the metaserver.
   absl::StatusOr<wire::Entry> GetEntry(InodeNumber ino, const OpContext& op);
+  bool KnownWithoutAcl(InodeNumber ino, const OpContext& op);
   absl::StatusOr<wire::Entry> FetchEntry(InodeNumber ino, const OpContext& op);
   // Its bytes were changed elsewhere: has the newest record before it is used.
   absl::Status RefreshStale(Inode& inode, const OpContext& op);

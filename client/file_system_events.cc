@@ -29,8 +29,9 @@ void FileSystem::Stop() {
 
 void FileSystem::OnSessionLost(SessionId lost) {
   writer_->LoseSession(lost);
-  locks_.Forget();
+  const std::vector<wire::FileLock> locks = locks_.Forget();
   lock_waits_.OnSessionLost();
+  for (const wire::FileLock& lock : locks) lock_waits_.Repair(lock);
 }
 
 void FileSystem::OnServerRestart() {

@@ -150,8 +150,9 @@ void LockTable::Released(const std::vector<wire::FileLock>& locks) {
     if (it == file->second.end()) continue;
     Held& held = it->second;
     // Which of two requests at once was first, the metaserver knows: another close will tell it.
-    held.uncertain = held.under_way > 0 || held.answers != held.answers_at_release;
-    if (!held.uncertain) held.ranges = LockRanges();
+    const bool others = held.answers != held.answers_at_release;
+    if (!others) held.ranges = LockRanges();
+    held.uncertain = others || held.under_way > 0;
     EraseIfEmpty(file->second, lock.ino(), KeyOf(lock));
   }
 }
@@ -202,11 +203,18 @@ void LockTable::AddTo(wire::SessionHeartbeatRequest* report) const {
   }
 }
 
-void LockTable::Forget() {
+std::vector<wire::FileLock> LockTable::Forget() {
+  std::vector<wire::FileLock> forgotten;
   absl::MutexLock guard(&mu_);
+  for (const auto& [ino, file] : files_) {
+    for (const auto& [key, held] : file) {
+      forgotten.push_back(Piece(held, {{0, INT64_MAX}, LockType::kNone}));
+    }
+  }
   ++losses_;
   files_.clear();
   size_ = 0;
+  return forgotten;
 }
 
 }  // namespace penstock::client

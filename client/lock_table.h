@@ -62,7 +62,9 @@ class LockTable {
 
   // --- sessions
   void AddTo(wire::SessionHeartbeatRequest* report) const;
-  void Forget();  // the session is lost, and every lock with it
+  // The session is lost, and every lock with it. An unlock of each owner: what was granted in the
+  // new session already is forgotten too, and must be given back there.
+  std::vector<wire::FileLock> Forget();
   uint64_t losses() const { return losses_; }
 
   size_t size() const { return size_; }  // owners

@@ -98,13 +98,17 @@ void LockWaits::Interrupt(uint64_t ticket) {
   interrupted_.push_back(ticket);
 }
 
-void LockWaits::Abandon(uint64_t ticket) {
+std::optional<absl::Status> LockWaits::Abandon(uint64_t ticket) {
   absl::MutexLock guard(&mu_);
   const auto it = waits_.find(ticket);
-  if (it == waits_.end()) return;
-  if (!it->second.status) table_->End(it->second.lock, LockTable::Outcome::kUnknown);
-  abandoned_.push_back({ticket, it->second.lock});
+  INVARIANT(it != waits_.end());
+  const std::optional<absl::Status> status = std::move(it->second.status);
+  const wire::FileLock lock = it->second.lock;
   waits_.erase(it);
+  if (status && IsDecision(*status)) return status;
+  if (!status) table_->End(lock, LockTable::Outcome::kUnknown);
+  abandoned_.push_back({ticket, lock});
+  return std::nullopt;
 }
 
 void LockWaits::OnAnswer(const wire::LockAnswer& answer) {

@@ -55,8 +55,9 @@ class LockWaits {
   void Park(uint64_t ticket, Answer answer);
   // A signal came for a parked request. Never blocks.
   void Interrupt(uint64_t ticket);
-  // Nobody waits any more, and the metaserver may not know that.
-  void Abandon(uint64_t ticket);
+  // Nobody waits any more, and the metaserver may not know that. Its decision, when that is here
+  // already.
+  std::optional<absl::Status> Abandon(uint64_t ticket);
   void OnAnswer(const wire::LockAnswer& answer);  // an event; also of no wait, or a second time
   void OnSessionLost();                           // every wait ends with EIO
   void OnServerRestart();

@@ -1,6 +1,7 @@
 #include "client/page_drops.h"
 
 #include <utility>
+#include <vector>
 
 namespace penstock::client {
 

@@ -9,9 +9,7 @@
 #include <absl/functional/any_invocable.h>
 #include <absl/synchronization/mutex.h>
 
-#include <atomic>
-#include <memory>
-#include <vector>
+#include <cstdint>
 
 #include "common/ids.h"
 

@@ -75,8 +75,7 @@ void Mutation::BuryContent(const Inode& inode) {
 
 void Mutation::PutInode(Inode& inode) {
   ++inode.change;
-  touched_.push_back(
-      {inode.ino, CoverOf(inode), inode.data_version, inode.layout.layout.content.value()});
+  touched_.push_back({inode.ino, inode.data_version, inode.layout.layout.content.value()});
   Put(Family::kInode, InodeKey(inode.ino), EncodeInode(inode));
 }
 
@@ -92,7 +91,7 @@ void Mutation::DeleteDentry(InodeNumber parent, std::string_view name) {
 }
 
 void Mutation::ChangeDirectory(InodeNumber directory, int64_t entries, int32_t links) {
-  touched_.push_back({directory, directory, 0, 0});
+  touched_.push_back({directory, 0, 0});
   DirectoryChange change;
   change.entries = entries;
   change.links = links;
@@ -144,8 +143,7 @@ absl::Status Mutation::CheckTurn(InodeNumber ino) const {
 }
 
 void Mutation::NoteWriter(const Inode& inode) {
-  touched_.push_back(
-      {inode.ino, CoverOf(inode), inode.data_version, inode.layout.layout.content.value()});
+  touched_.push_back({inode.ino, inode.data_version, inode.layout.layout.content.value()});
 }
 
 void Mutation::ForgetTouched(InodeNumber ino) {
@@ -160,13 +158,12 @@ absl::StatusOr<Touched> Mutation::WhatIsTouched() const {
     if (std::any_of(all.records.begin(), all.records.end(), same)) continue;
     Touched::Record& record = all.records.emplace_back();
     record.ino = touched.ino;
-    record.cover_after = touched.cover;
     auto before = view_.GetInode(touched.ino);
     if (!before.ok()) {
       if (ErrnoOf(before.status()) == ESTALE) continue;  // new
       return before.status();
     }
-    record.cover_before = CoverOf(*before);
+    record.cover = CoverOf(*before);
     record.data =
         before->is_regular() && (before->data_version != touched.data_version ||
                                  before->layout.layout.content.value() != touched.content);

@@ -106,7 +106,6 @@ class Mutation {
   std::vector<std::function<void()>> on_applied_;
   struct TouchedInode {
     InodeNumber ino;
-    InodeNumber cover;  // after the change
     uint64_t data_version = 0;
     uint64_t content = 0;
   };

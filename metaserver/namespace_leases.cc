@@ -220,10 +220,13 @@ void Namespace::Tick() {
   const absl::Duration timeout = sessions_->options().timeout;
   for (SessionId session : events_.Overdue(absl::Milliseconds(100))) {
     if (sessions_->LeaseSilence(session) < timeout) continue;
-    if (leases_.leases(session) > 0) {
+    // Also when it holds none: it may have pages of files that were changed.
+    const bool held = leases_.leases(session) > 0;
+    if (held) {
       SPDLOG_INFO("leases of a silent session voided session={}", session.value());
+      leases_.Void(session);
     }
-    VoidLeases(session);
+    if (events_.LeasesVoid(session) > 0 && !held) leases_.Void(session);
     sessions_->EndIfStale(session);  // who waits for its bytes waits for its end
   }
 }

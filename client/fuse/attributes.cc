@@ -33,8 +33,7 @@ struct stat ToStat(const wire::Attr& attr) {
 }
 
 double AttrTimeout(const MountContext& mount, const wire::Entry& entry) {
-  return absl::ToDoubleSeconds(
-      mount.memory->AttributesFor(InodeNumber(entry.attr().ino()), entry.leased_by() != 0));
+  return absl::ToDoubleSeconds(mount.memory->AttributesFor(entry.leased_by() != 0));
 }
 
 fuse_entry_param ToEntryParam(const MountContext& mount, const wire::Entry& entry,
@@ -46,7 +45,7 @@ fuse_entry_param ToEntryParam(const MountContext& mount, const wire::Entry& entr
   // Inode numbers are never used again. The kernel takes the root's for 0.
   param.generation = param.ino == FUSE_ROOT_ID ? 0 : 1;
   param.attr = ToStat(entry.attr());
-  param.attr_timeout = AttrTimeout(mount, entry);
+  param.attr_timeout = 0;  // GETATTR gives them a time (KernelMemory)
   return param;
 }
 

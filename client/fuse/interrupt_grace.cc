@@ -17,7 +17,7 @@ namespace penstock::client {
 
 namespace {
 constexpr absl::Duration kLook = absl::Milliseconds(100);
-constexpr absl::Duration kLookAtClosing = absl::Seconds(1);  // most are over long before
+constexpr absl::Duration kLookAtWatched = absl::Seconds(1);  // most are over long before
 constexpr uint64_t Bit(int signal) { return uint64_t{1} << (signal - 1); }
 }  // namespace
 
@@ -80,14 +80,14 @@ void InterruptGrace::Interrupted(uint64_t thread, net::Interrupt* interrupt) {
   waiting_[interrupt] = {thread, absl::Now() + grace_};
 }
 
-void InterruptGrace::Closing(uint64_t thread, net::Interrupt* interrupt) {
+void InterruptGrace::Watch(uint64_t thread, net::Interrupt* interrupt) {
   absl::MutexLock lock(&mu_);
-  closing_[interrupt] = {thread, absl::Now() + grace_};
+  watched_[interrupt] = {thread, absl::Now() + grace_};
 }
 
 void InterruptGrace::Forget(net::Interrupt* interrupt) {
   absl::MutexLock lock(&mu_);
-  closing_.erase(interrupt);
+  watched_.erase(interrupt);
   waiting_.erase(interrupt);
 }
 
@@ -96,9 +96,9 @@ void InterruptGrace::Run() {
   auto has_work = [this]()
                       ABSL_NO_THREAD_SAFETY_ANALYSIS { return stopping_ || !waiting_.empty(); };
   while (true) {
-    mu_.AwaitWithTimeout(absl::Condition(&has_work), kLookAtClosing);
+    mu_.AwaitWithTimeout(absl::Condition(&has_work), kLookAtWatched);
     if (stopping_) return;
-    LookAtClosing();
+    LookAtWatched();
     if (waiting_.empty()) continue;
     LookAtInterrupted();
     mu_.AwaitWithTimeout(absl::Condition(&stopping_), kLook);
@@ -121,15 +121,18 @@ void InterruptGrace::LookAtInterrupted() {
   }
 }
 
-void InterruptGrace::LookAtClosing() {
+void InterruptGrace::LookAtWatched() {
   const absl::Time now = absl::Now();
-  for (auto it = closing_.begin(); it != closing_.end();) {
-    if (now < it->second.grace_ends || !EndedBySignal(it->second.thread)) {
+  for (auto it = watched_.begin(); it != watched_.end();) {
+    const uint64_t thread = it->second.thread;
+    const bool killed = now >= it->second.grace_ends &&
+                        (EndedBySignal(thread) || PendingSignalOf(thread) == PendingSignal::kFatal);
+    if (!killed) {
       ++it;
       continue;
     }
     it->first->Fire();
-    it = closing_.erase(it);
+    it = watched_.erase(it);
   }
 }
 

@@ -2,8 +2,9 @@
 // signal, but a program whose timer ticks must not see EINTR from a file, as on a local disk. So a
 // fatal signal ends the waits at once; one that a person sends to stop a program (SIGINT, SIGTERM,
 // SIGHUP, SIGQUIT) and that it handles, after the grace; any other one never. The kernel sends none
-// for what it closes on behalf of a killed process, which must not linger for a server that hangs:
-// that is looked for here. Thread-safe.
+// for what it closes on behalf of a killed process, and none for direct reads, which it waits for
+// in whatever state the reader is: nobody must linger for a server that hangs, so whether the
+// caller was killed is looked for here. Thread-safe.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -27,9 +28,10 @@ class InterruptGrace {
 
   // The request of `thread` was interrupted: fires `interrupt` now or after the grace.
   void Interrupted(uint64_t thread, net::Interrupt* interrupt);
-  // A close by `thread`: fires `interrupt` when it lasts longer than the grace and a signal has
-  // ended the process. What was written stays with the client, which goes on sending it.
-  void Closing(uint64_t thread, net::Interrupt* interrupt);
+  // A request that the kernel does not interrupt: fires `interrupt` when it lasts longer than the
+  // grace and `thread` was killed. After a close, what was written stays with the client, which
+  // goes on sending it.
+  void Watch(uint64_t thread, net::Interrupt* interrupt);
   // The request is over: `interrupt` will not be fired any more.
   void Forget(net::Interrupt* interrupt);
 
@@ -41,13 +43,13 @@ class InterruptGrace {
   using Requests = absl::btree_map<net::Interrupt*, Waiting>;
   void Run();
   void LookAtInterrupted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void LookAtClosing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void LookAtWatched() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const absl::Duration grace_;
   std::thread thread_;
   absl::Mutex mu_;
   Requests waiting_ ABSL_GUARDED_BY(mu_);
-  Requests closing_ ABSL_GUARDED_BY(mu_);
+  Requests watched_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 };
 

@@ -50,7 +50,8 @@ void Init(void* userdata, fuse_conn_info* conn) {
   mount->memory->SetEpochs(conn->proto_major == 7 && conn->proto_minor >= kMinorWithEpochs);
   Want(conn, FUSE_CAP_POSIX_LOCKS, true);
   Want(conn, FUSE_CAP_FLOCK_LOCKS, true);
-  // Pages are kept or dropped at open, by data_version (close-to-open).
+  // Pages are kept or dropped at open, by data_version (close-to-open), and when others change the
+  // file. By mtime the kernel would drop all pages of a file after each write of this mount itself.
   Want(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
   Want(conn, FUSE_CAP_WRITEBACK_CACHE, false);
   // The kernel checks permissions, by the lists that it asks for (system.posix_acl_access).

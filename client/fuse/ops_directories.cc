@@ -40,7 +40,6 @@ void List(fuse_req_t req, size_t size, off_t offset, fuse_file_info* fi, bool pl
   request.fs().NoteDirectoryRead(**reader, request.op());
   std::vector<char> buffer(size);
   size_t used = 0;
-  std::vector<InodeNumber> remembered;  // by the kernel, with this answer
   for (const ListedEntry& listed : *entries) {
     const fuse_entry_param param = PlusParam(request.mount(), listed);
     const off_t next = static_cast<off_t>(listed.cookie);
@@ -53,12 +52,8 @@ void List(fuse_req_t req, size_t size, off_t offset, fuse_file_info* fi, bool pl
              : fuse_add_direntry(req, at, size - used, listed.name.c_str(), &st, next);
     if (n > size - used) break;
     used += n;
-    const bool dot = listed.cookie == kDotCookie || listed.cookie == kDotDotCookie;
-    if (plus && !dot && listed.entry.attr().ino() != 0) remembered.push_back(listed.ino);
   }
-  const MountContext& mount = request.mount();
-  if (fuse_reply_buf(request.Finish(), buffer.data(), used) != 0) return;
-  for (InodeNumber ino : remembered) mount.memory->Looked(ino);
+  request.ReplyData({buffer.data(), used});
 }
 
 void Readdir(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* fi) {

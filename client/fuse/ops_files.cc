@@ -57,7 +57,6 @@ void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fu
   const MountContext& mount = request.mount();
   const fuse_entry_param param = ToEntryParam(mount, created->entry, /*name_cached=*/false);
   const int sent = fuse_reply_create(request.Finish(), &param, fi);
-  if (sent == 0) mount.memory->Looked(InodeNumber(created->entry.attr().ino()));
   if (sent == -ENOENT) handles.RemoveFile(fi->fh);
 }
 
@@ -89,6 +88,7 @@ void Read(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info*
   Request request(req);
   auto handle = request.File(fi);
   if (!handle.ok()) return request.Reply(handle.status());
+  if ((fi->flags & O_DIRECT) != 0) request.EndWithCaller();
   absl::Span<char> into = buffer.Get(size);
   auto n = request.fs().Read(**handle, static_cast<uint64_t>(offset), into, request.op());
   if (!n.ok()) return request.Reply(n.status());
@@ -102,6 +102,7 @@ void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offs
   if (!lost.ok()) return request.Reply(lost);
   auto handle = request.File(fi);
   if (!handle.ok()) return request.Reply(handle.status());
+  if ((fi->flags & O_DIRECT) != 0) request.EndWithCaller();
   OpContext op = request.op();
   if (fi->writepage) op.thread = 0;  // a page of a shared mapping: the kernel's thread writes it
   // Before, since the bytes may be lost from the call on; after, since all before may be settled.

@@ -41,7 +41,7 @@ wire::FileLock ToFileLock(const fuse_file_info* fi, const struct flock& lock) {
   return file_lock;
 }
 
-// A process of another node has no number here, nor has an open file description.
+// A process of another node has no number here.
 struct flock ToFlock(const wire::GetLockResponse& found) {
   struct flock lock = {};
   lock.l_whence = SEEK_SET;
@@ -51,8 +51,7 @@ struct flock ToFlock(const wire::GetLockResponse& found) {
   lock.l_type = other.type() == wire::LOCK_TYPE_READ ? F_RDLCK : F_WRLCK;
   lock.l_start = static_cast<off_t>(other.start());
   lock.l_len = other.end() >= kLastByte ? 0 : static_cast<off_t>(other.end() - other.start() + 1);
-  const bool known = !found.remote() && other.kind() == wire::LOCK_POSIX;
-  lock.l_pid = known ? static_cast<pid_t>(other.pid()) : 0;
+  lock.l_pid = found.remote() ? 0 : static_cast<pid_t>(other.pid());
   return lock;
 }
 

@@ -21,20 +21,9 @@ void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   request.Reply(request.fs().Lookup({request.Ino(parent), name}, request.op()));
 }
 
-void NoteForgotten(fuse_req_t req, fuse_ino_t node, uint64_t times) {
-  const auto* mount = static_cast<const MountContext*>(fuse_req_userdata(req));
-  mount->memory->Forgotten(mount->ToInode(node), times);
-}
-
-void Forget(fuse_req_t req, fuse_ino_t node, uint64_t times) {
-  NoteForgotten(req, node, times);
-  fuse_reply_none(req);
-}
-
-void ForgetMulti(fuse_req_t req, size_t count, fuse_forget_data* forgets) {
-  for (size_t i = 0; i < count; ++i) NoteForgotten(req, forgets[i].ino, forgets[i].nlookup);
-  fuse_reply_none(req);
-}
+// Nothing here is counted by lookups: an inode is known by its number.
+void Forget(fuse_req_t req, fuse_ino_t, uint64_t) { fuse_reply_none(req); }
+void ForgetMulti(fuse_req_t req, size_t, fuse_forget_data*) { fuse_reply_none(req); }
 
 void Mknod(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t rdev) {
   Request request(req);

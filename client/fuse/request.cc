@@ -74,7 +74,7 @@ bool Request::AddGroups() {
 
 void Request::EndWithCaller() {
   ends_with_caller_ = true;
-  mount_->interrupts->Closing(op_.thread, interrupt_);
+  mount_->interrupts->Watch(op_.thread, interrupt_);
 }
 
 fuse_req_t Request::Finish() {
@@ -104,10 +104,7 @@ void Request::Reply(const absl::StatusOr<Looked>& looked) {
 
 void Request::ReplyEntry(const wire::Entry& entry, bool name_cached) {
   const fuse_entry_param param = ToEntryParam(*mount_, entry, name_cached);
-  const MountContext& mount = *mount_;
-  const InodeNumber ino(entry.attr().ino());
-  // Not counted when the caller was interrupted: then the kernel did not take it.
-  if (fuse_reply_entry(Finish(), &param) == 0 && ino.value() != 0) mount.memory->Looked(ino);
+  fuse_reply_entry(Finish(), &param);
 }
 
 void Request::ReplyAttr(const absl::StatusOr<wire::Entry>& entry) {

@@ -29,7 +29,8 @@ class Request {
   bool AddGroups();
   // Whether set-group-id of a new inode depends on the caller's groups.
   bool NeedsGroups(mode_t mode) const;
-  // For a close: ends its waits also when the caller was killed (the kernel then interrupts not).
+  // For what the kernel does not interrupt (a close, direct I/O): ends its waits when the caller
+  // was killed.
   void EndWithCaller();
   fuse_req_t raw() const { return req_; }
 

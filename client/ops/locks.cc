@@ -56,8 +56,12 @@ FileSystem::LockWait FileSystem::BeginLock(const FileHandle& handle, wire::FileL
   wait.status = response.status();
   const bool other_session = locks_.losses() != losses;
   if (!IsDecision(wait.status) || (response.ok() && response->queued() && other_session)) {
-    lock_waits_.Abandon(wait.ticket);
-    if (wait.status.ok()) wait.status = PosixError(EIO, "the session was lost");
+    const auto decision = lock_waits_.Abandon(wait.ticket);
+    if (decision) {
+      wait.status = *decision;
+    } else if (wait.status.ok()) {
+      wait.status = PosixError(EIO, "the session was lost");
+    }
     return wait;
   }
   wait.queued = response.ok() && response->queued();

@@ -9,7 +9,10 @@ namespace penstock::client {
 
 absl::StatusOr<Looked> FileSystem::Lookup(EntryName name, const OpContext& op) {
   Looked looked;
-  const EntryCache::Name known = cache_->Lookup(name.parent, name.name, &looked.entry);
+  // "." and ".." come from open_by_handle_at, of any inode; they are no names of a listing.
+  const bool by_number = name.name == "." || name.name == "..";
+  const EntryCache::Name known = by_number ? EntryCache::Name::kUnknown
+                                           : cache_->Lookup(name.parent, name.name, &looked.entry);
   looked.name_cached = known != EntryCache::Name::kUnknown;
   if (known == EntryCache::Name::kUnknown) {
     const uint64_t token = cache_->token();

@@ -10,14 +10,21 @@ namespace penstock::client {
 namespace {
 constexpr std::string_view kCapability = "security.capability";
 constexpr std::string_view kAccessAcl = "system.posix_acl_access";
+constexpr std::string_view kDefaultAcl = "system.posix_acl_default";
 // The kernel asks for a file's capability before every write to it.
 constexpr absl::Duration kNoCapabilityFor = absl::Seconds(1);
 }  // namespace
 
+// The kernel asks for the access list at each check of permission of another than the owner, right
+// after the lookup.
+bool FileSystem::KnownWithoutAcl(InodeNumber ino, const OpContext& op) {
+  if (const std::optional<wire::Entry> record = cache_->Record(ino)) return !record->has_acl();
+  return !lookups_.HasAcl(op.thread, ino).value_or(true);
+}
+
 absl::StatusOr<std::string> FileSystem::Getxattr(InodeNumber ino, std::string_view name,
                                                  const OpContext& op) {
-  // The kernel asks for the access list right after the lookup, unless the owner did it.
-  if (name == kAccessAcl && !lookups_.HasAcl(op.thread, ino).value_or(true)) {
+  if ((name == kAccessAcl || name == kDefaultAcl) && KnownWithoutAcl(ino, op)) {
     return PosixError(ENODATA, "no such attribute");
   }
   std::shared_ptr<Inode> inode = name == kCapability ? inodes_.Find(ino) : nullptr;
@@ -60,12 +67,12 @@ absl::Status FileSystem::Setxattr(wire::SetxattrRequest request, const OpContext
     inode->no_capability_at = absl::InfinitePast();
   }
   const InodeNumber ino(request.ino());
-  const bool access = request.name() == kAccessAcl;
+  const bool acl = request.name() == kAccessAcl || request.name() == kDefaultAcl;
   CacheChange change(cache_, {}, {ino});
   change.Declare(request);
   const absl::Status set =
       meta_->Mutate<wire::EmptyResponse>(wire::METHOD_SETXATTR, std::move(request), op).status();
-  if (access) lookups_.Forget(ino);
+  if (acl) lookups_.Forget(ino);
   return set;
 }
 

@@ -13,12 +13,12 @@ namespace {
 // A surplus is taken in large steps, since choosing looks at every lease of the session.
 constexpr size_t kSurplusPart = 8;
 
-uint64_t RandomGeneration() {
+}  // namespace
+
+uint64_t LeaseTable::RandomGeneration() {
   absl::BitGen random;
   return absl::Uniform<uint64_t>(random, 1, uint64_t{1} << 62);
 }
-
-}  // namespace
 
 uint64_t LeaseTable::MarkOf(InodeNumber ino) { return absl::HashOf(ino.value()); }
 uint64_t LeaseTable::MarkOf(InodeNumber parent, std::string_view name) {
@@ -69,17 +69,18 @@ std::vector<Recall> LeaseTable::Begin(LeaseChange& change, const Touched& touche
                                       absl::Span<const uint64_t> declared) {
   absl::flat_hash_map<uint64_t, Recall> recalls;
   absl::MutexLock lock(&mu_);
-  auto tell = [&](InodeNumber lease, uint64_t mark, bool self_too, auto add) {
-    auto it = holders_.find(lease.value());
-    if (it == holders_.end()) return;
-    for (uint64_t holder : it->second) {
-      if (holder == self.value() && !self_too) continue;
-      if (!change.told_.insert({holder, mark}).second) continue;
-      Recall& recall = recalls[holder];
-      recall.session = SessionId(holder);
-      add(recall);
-    }
-  };
+  auto tell = [&](InodeNumber lease, uint64_t mark, bool self_too, auto add)
+                  ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                    auto it = holders_.find(lease.value());
+                    if (it == holders_.end()) return;
+                    for (uint64_t holder : it->second) {
+                      if (holder == self.value() && !self_too) continue;
+                      if (!change.told_.insert({holder, mark}).second) continue;
+                      Recall& recall = recalls[holder];
+                      recall.session = SessionId(holder);
+                      add(recall);
+                    }
+                  };
   for (const Touched::Name& name : touched.names) {
     const uint64_t mark = MarkOf(name.parent, name.name);
     Mark(change, mark);
@@ -91,10 +92,7 @@ std::vector<Recall> LeaseTable::Begin(LeaseChange& change, const Touched& touche
     const bool self_too =
         std::find(declared.begin(), declared.end(), record.ino.value()) == declared.end();
     auto add = [&](Recall& recall) { recall.records.push_back(record); };
-    if (record.cover_before.valid()) tell(record.cover_before, mark, self_too, add);
-    if (record.cover_after.valid() && record.cover_after != record.cover_before) {
-      tell(record.cover_after, mark, self_too, add);
-    }
+    if (record.cover.valid()) tell(record.cover, mark, self_too, add);
   }
   std::vector<Recall> list;
   list.reserve(recalls.size());
@@ -123,8 +121,7 @@ void LeaseTable::End(LeaseChange& change) {
 void LeaseTable::Enter(SessionId session, uint64_t generation) {
   absl::MutexLock lock(&mu_);
   Session& state = sessions_[session.value()];
-  if (next_generation_ == 0) next_generation_ = RandomGeneration();
-  state.generation = generation != 0 ? generation : ++next_generation_;
+  state.generation = generation != 0 ? generation : ++last_generation_;
 }
 
 void LeaseTable::Drop(uint64_t lease, SessionId session) {
@@ -153,8 +150,7 @@ uint64_t LeaseTable::Void(SessionId session) {
   auto it = sessions_.find(session.value());
   if (it == sessions_.end()) return 0;
   Clear(session, it->second);
-  if (next_generation_ == 0) next_generation_ = RandomGeneration();
-  it->second.generation = ++next_generation_;
+  it->second.generation = ++last_generation_;
   return it->second.generation;
 }
 

@@ -35,8 +35,7 @@ struct Touched {
   };
   struct Record {
     InodeNumber ino;
-    InodeNumber cover_before;  // whose lease covers it before the change; invalid: new
-    InodeNumber cover_after;
+    InodeNumber cover;  // whose lease covers it before the change; invalid: new, nobody has it
     bool data = false;  // its bytes too
   };
   std::vector<Name> names;
@@ -109,6 +108,7 @@ class LeaseTable {
     absl::flat_hash_map<uint64_t, uint64_t> leases;  // inode -> when last granted
   };
   using Holders = absl::InlinedVector<uint64_t, 2>;
+  static uint64_t RandomGeneration();
   static uint64_t MarkOf(InodeNumber ino);
   static uint64_t MarkOf(InodeNumber parent, std::string_view name);
 
@@ -121,7 +121,7 @@ class LeaseTable {
   const LeaseOptions options_;
   mutable absl::Mutex mu_;  // innermost
   uint64_t clock_ ABSL_GUARDED_BY(mu_) = 1;
-  uint64_t next_generation_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t last_generation_ ABSL_GUARDED_BY(mu_) = RandomGeneration();
   absl::flat_hash_map<uint64_t, int> marks_ ABSL_GUARDED_BY(mu_);  // changes under way
   std::vector<uint64_t> changed_ ABSL_GUARDED_BY(mu_);             // by mark's stripe: last change
   absl::flat_hash_map<uint64_t, Holders> holders_ ABSL_GUARDED_BY(mu_);  // by inode

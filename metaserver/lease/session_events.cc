@@ -27,8 +27,9 @@ bool SessionEvents::Post(SessionId id, wire::SessionEvent event, EventEnds ends,
     if (it != sessions_.end()) {
       Session& session = *it->second;
       if (session.events.size() >= kMaxQueued) return false;
-      event.set_number(++session.last_number);
-      session.events.emplace(event.number(),
+      const uint64_t number = ++session.last_number;
+      event.set_number(number);
+      session.events.emplace(number,
                              Event{std::move(event), ends, std::move(done), clock_->SinceBoot()});
       if (session.poll) {
         poll = std::exchange(session.poll, nullptr);
@@ -94,13 +95,13 @@ void SessionEvents::Poll(SessionId id, const wire::SessionEventsRequest& request
   if (at_once) std::move(answer)(std::move(response));
 }
 
-void SessionEvents::End(SessionId id, bool gone) {
+size_t SessionEvents::End(SessionId id, bool gone) {
   std::vector<Done> done;
   Answer poll;
   {
     absl::MutexLock lock(&mu_);
     auto it = sessions_.find(id.value());
-    if (it == sessions_.end()) return;
+    if (it == sessions_.end()) return 0;
     Session& session = *it->second;
     for (auto event = session.events.begin(); event != session.events.end();) {
       if (!gone && event->second.ends != EventEnds::kWithLeases) {
@@ -119,9 +120,10 @@ void SessionEvents::End(SessionId id, bool gone) {
     if (each) std::move(each)();
   }
   if (poll) std::move(poll)(wire::SessionEventsResponse());
+  return done.size();
 }
 
-void SessionEvents::LeasesVoid(SessionId session) { End(session, /*gone=*/false); }
+size_t SessionEvents::LeasesVoid(SessionId session) { return End(session, /*gone=*/false); }
 void SessionEvents::Gone(SessionId session) { End(session, /*gone=*/true); }
 
 absl::Duration SessionEvents::OldestUnanswered(SessionId id) const {
@@ -150,13 +152,12 @@ std::vector<SessionId> SessionEvents::Overdue(absl::Duration age) const {
   return overdue;
 }
 
-void SessionEvents::AnswerOldPolls() {
+void SessionEvents::AnswerPolls(absl::Duration ended_by) {
   std::vector<Answer> over;
-  const absl::Duration now = clock_->SinceBoot();
   {
     absl::MutexLock lock(&mu_);
     for (auto& [id, session] : sessions_) {
-      if (session->poll && session->poll_ends <= now) {
+      if (session->poll && session->poll_ends <= ended_by) {
         over.push_back(std::exchange(session->poll, nullptr));
       }
     }
@@ -164,15 +165,7 @@ void SessionEvents::AnswerOldPolls() {
   for (Answer& answer : over) std::move(answer)(wire::SessionEventsResponse());
 }
 
-void SessionEvents::AnswerAllPolls() {
-  std::vector<Answer> all;
-  {
-    absl::MutexLock lock(&mu_);
-    for (auto& [id, session] : sessions_) {
-      if (session->poll) all.push_back(std::exchange(session->poll, nullptr));
-    }
-  }
-  for (Answer& answer : all) std::move(answer)(wire::SessionEventsResponse());
-}
+void SessionEvents::AnswerOldPolls() { AnswerPolls(clock_->SinceBoot()); }
+void SessionEvents::AnswerAllPolls() { AnswerPolls(absl::InfiniteDuration()); }
 
 }  // namespace penstock::metaserver

@@ -43,7 +43,7 @@ class SessionEvents {
   // At most one poll a session waits: a newer one has the older answered empty.
   void Poll(SessionId session, const wire::SessionEventsRequest& request, Answer answer);
 
-  void LeasesVoid(SessionId session);
+  size_t LeasesVoid(SessionId session);  // how many events that ended
   void Gone(SessionId session);
   // Since when the oldest event waits for an answer; zero: none.
   absl::Duration OldestUnanswered(SessionId session) const;
@@ -69,7 +69,8 @@ class SessionEvents {
   };
   void FillAnswer(Session& session, wire::SessionEventsResponse& response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void End(SessionId session, bool gone);
+  void AnswerPolls(absl::Duration ended_by);  // those that end by then
+  size_t End(SessionId session, bool gone);
 
   Clock* const clock_;
   mutable absl::Mutex mu_;

@@ -221,35 +221,4 @@ absl::StatusOr<wire::GetLockResponse> FileLocks::Get(const wire::GetLockRequest&
   return response;
 }
 
-absl::Status FileLocks::Release(const wire::ReleaseLocksRequest& request) {
-  const uint64_t id = request.context().session_id();
-  Answers answers;
-  {
-    absl::MutexLock guard(&mu_);
-    RETURN_IF_ERROR(CheckPresented(id));
-    Session& session = SessionOf(id);
-    if (auto repeat = session.replies.Repeat(request.context())) return repeat->status;
-    session.replies.Record(request.context(), {});
-    const auto file = files_.find(request.ino());
-    if (file == files_.end()) return absl::OkStatus();
-    for (wire::LockKind kind : {wire::LOCK_POSIX, wire::LOCK_FLOCK}) {
-      // A close ends a process's fcntl locks; those of flock end with the open file only.
-      if (!request.by_handle() && kind == wire::LOCK_FLOCK) continue;
-      std::vector<Owner> gone;
-      const auto& owners = file->second->space(kind).owners;
-      for (auto it = owners.lower_bound(Owner{id, 0});
-           it != owners.end() && it->first.session == id; ++it) {
-        const bool named = request.by_handle() ? it->second.handle == request.handle()
-                                               : it->first.number == request.owner();
-        if (named) gone.push_back(it->first);
-      }
-      for (Owner owner : gone) DropOwner(request.ino(), kind, owner);
-    }
-    Serve(request.ino(), &answers);
-    ForgetIfUnused(request.ino());
-  }
-  Send(answers);
-  return absl::OkStatus();
-}
-
 }  // namespace penstock::metaserver

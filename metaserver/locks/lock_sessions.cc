@@ -1,4 +1,5 @@
-// The part of FileLocks that knows sessions: what one holds, its end, and the time after a start.
+// The part of FileLocks that lets locks go: closes, the end of a session; and that gets them back:
+// the time after a start.
 #include <algorithm>
 
 #include "common/status.h"
@@ -33,6 +34,37 @@ void FileLocks::ForgetIfUnused(uint64_t ino) {
 absl::Status FileLocks::CheckPresented(uint64_t session) const {
   if (!unpresented_.contains(session)) return absl::OkStatus();
   return absl::AbortedError("the session's locks are not known yet");
+}
+
+absl::Status FileLocks::Release(const wire::ReleaseLocksRequest& request) {
+  const uint64_t id = request.context().session_id();
+  Answers answers;
+  {
+    absl::MutexLock guard(&mu_);
+    RETURN_IF_ERROR(CheckPresented(id));
+    Session& session = SessionOf(id);
+    if (auto repeat = session.replies.Repeat(request.context())) return repeat->status;
+    session.replies.Record(request.context(), {});
+    const auto file = files_.find(request.ino());
+    if (file == files_.end()) return absl::OkStatus();
+    for (wire::LockKind kind : {wire::LOCK_POSIX, wire::LOCK_FLOCK}) {
+      // A close ends a process's fcntl locks; those of flock end with the open file only.
+      if (!request.by_handle() && kind == wire::LOCK_FLOCK) continue;
+      std::vector<Owner> gone;
+      const auto& owners = file->second->space(kind).owners;
+      for (auto it = owners.lower_bound(Owner{id, 0});
+           it != owners.end() && it->first.session == id; ++it) {
+        const bool named = request.by_handle() ? it->second.handle == request.handle()
+                                               : it->first.number == request.owner();
+        if (named) gone.push_back(it->first);
+      }
+      for (Owner owner : gone) DropOwner(request.ino(), kind, owner);
+    }
+    Serve(request.ino(), &answers);
+    ForgetIfUnused(request.ino());
+  }
+  Send(answers);
+  return absl::OkStatus();
 }
 
 void FileLocks::DropSession(SessionId id) {

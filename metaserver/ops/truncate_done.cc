@@ -12,8 +12,8 @@ absl::Status TruncateDone(Mutation& m, const wire::TruncateDoneRequest& request,
   m.locks().LockInodes({{ino, true}});
   ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
   if (inode.truncate.id != 0 && inode.truncate.id == request.truncate_intent()) {
+    AddAllocated(inode, request.allocated_delta());  // within the old size, which it still knows
     inode.truncate = TruncateIntent();
-    AddAllocated(inode, request.allocated_delta());
     m.Delete(Family::kOrphan, TruncateKey(ino));
     m.PutInode(inode);
   }

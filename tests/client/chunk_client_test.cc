@@ -240,7 +240,7 @@ TEST_CASE("a write is repeated with the same stamp", "[client][chunk_client]") {
                             absl::DeadlineExceededError("late")};
   auto version = f.client.Write(f.layout, {0, 0, "data", {SessionId(5), 3, 8}}, OpContext{});
   REQUIRE(version.ok());
-  REQUIRE(version->sequence == 9);
+  REQUIRE(version->version.sequence == 9);
   const FakeMember& head = f.servers.members[1];
   REQUIRE(head.writes == 4);
   REQUIRE(f.servers.members[2].writes == 0);

@@ -103,7 +103,7 @@ TEST_CASE("a close for a process that was killed ends after the grace",
   EndedChild killed(SIGKILL);
   REQUIRE(EndedBySignal(killed.id()));
   net::Interrupt interrupt;
-  grace.Closing(killed.id(), &interrupt);
+  grace.Watch(killed.id(), &interrupt);
   REQUIRE_FALSE(interrupt.fired());
   REQUIRE(FiresWithin(interrupt, absl::Seconds(10)));
 }
@@ -115,8 +115,8 @@ TEST_CASE("a close waits for a process that lives or ended by itself",
   EndedChild well(0);
   net::Interrupt ended;
   net::Interrupt lives;
-  grace.Closing(well.id(), &ended);
-  grace.Closing(static_cast<uint64_t>(gettid()), &lives);
+  grace.Watch(well.id(), &ended);
+  grace.Watch(static_cast<uint64_t>(gettid()), &lives);
   REQUIRE_FALSE(FiresWithin(ended, absl::Milliseconds(1300)));  // it looks once a second
   REQUIRE_FALSE(lives.fired());
   grace.Forget(&ended);

@@ -117,7 +117,9 @@ TEST_CASE("a lost session takes all locks", "[client][locks]") {
   Do(table, Lock(1, wire::LOCK_TYPE_WRITE, 0, 9));
   Do(table, Lock(1, wire::LOCK_TYPE_READ, 20, 29));
   REQUIRE(Presented(table) == 2);
-  table.Forget();
+  const auto forgotten = table.Forget();
+  REQUIRE(forgotten.size() == 1);
+  REQUIRE(forgotten[0].type() == wire::LOCK_TYPE_NONE);
   REQUIRE(table.losses() == 1);
   REQUIRE(Presented(table) == 0);
   REQUIRE(table.OfOwner(kFile, 1).empty());

@@ -181,6 +181,17 @@ TEST_CASE("waits end while the metaserver is away, and are cancelled later", "[c
   REQUIRE(f.meta.sets()[0].lock().type() == wire::LOCK_TYPE_NONE);
 }
 
+TEST_CASE("an abandoned wait is cancelled, unless it was decided", "[client][locks]") {
+  WaitsFixture f;
+  const uint64_t decided = f.waits.Begin(f.Lock(1));
+  f.waits.OnAnswer(f.Granted(decided));
+  REQUIRE(f.waits.Abandon(decided) == absl::OkStatus());
+  REQUIRE(f.Held() == 1);
+  REQUIRE_FALSE(f.waits.Abandon(f.waits.Begin(f.Lock(2))).has_value());
+  REQUIRE(f.WaitFor([&] { return f.meta.cancels() == 1; }));
+  REQUIRE(f.waits.size() == 0);
+}
+
 TEST_CASE("a wait that the metaserver does not know is made good", "[client][locks]") {
   WaitsFixture f;
   f.meta.OnCancel([](uint64_t) { return absl::NotFoundError("who?"); });

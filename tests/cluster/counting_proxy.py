@@ -10,7 +10,7 @@ import struct
 import threading
 
 HEADER_BYTES = 48
-BACKGROUND = {1, 2, 3, 16, 17, 18, 19}  # handshake, ping, session, heartbeat, cluster map
+BACKGROUND = {1, 2, 3, 16, 17, 18, 19, 20}  # handshake, ping, session, heartbeat, cluster map, events
 
 
 class CountingProxy:

@@ -67,7 +67,7 @@ class GitTest(harness.FileSystemTest):
 
     def test_git_clones_rebases_merges_and_collects_garbage(self):
         source = os.path.join(self.local, "source.git")
-        self.make_history(source, 2000 if harness.is_long() else 150)
+        self.make_history(source, 2000 if harness.is_long() else 60)
         here = self.work(source, self.path("clone"))
         self.assertEqual(here, self.work(source, os.path.join(self.local, "clone")))
         self.assertIn("A  stashed", here[2])
@@ -119,10 +119,12 @@ class BuildTest(harness.FileSystemTest):
 
 
 class PythonTest(harness.FileSystemTest):
-    def test_a_virtual_environment_with_pip_and_imports_of_large_packages(self):
-        self.shell("/usr/bin/python3", "-m", "venv", self.path("venv"))
+    def test_a_virtual_environment_imports_large_packages(self):
+        pip = [] if harness.is_long() else ["--without-pip"]  # a thousand small files
+        self.shell("/usr/bin/python3", "-m", "venv", *pip, self.path("venv"))
         python = self.path("venv/bin/python")
-        self.assertIn(self.path("venv"), self.shell(python, "-m", "pip", "--version"))
+        if not pip:
+            self.assertIn(self.path("venv"), self.shell(python, "-m", "pip", "--version"))
         site = self.shell(python, "-c", "import site; print(site.getsitepackages()[0])").strip()
         numpy = self.shell("/usr/bin/python3", "-c",
                            "import numpy, os; print(os.path.dirname(numpy.__file__))").strip()
@@ -165,7 +167,8 @@ class BackupTest(harness.FileSystemTest):
         self.shell("setfacl", "-m", "u:1234:rx,u:5:-", os.path.join(self.tree, "sparse"))
 
     def acls(self, path):
-        return self.shell("getfacl", "-R", "-n", "-p", ".", cwd=path)
+        """A paragraph a file, sorted: each file system lists names in an order of its own."""
+        return sorted(self.shell("getfacl", "-R", "-n", "-p", ".", cwd=path).strip().split("\n\n"))
 
     def test_rsync_there_and_back_keeps_all(self):
         self.shell("rsync", EXACT, "-aHX", self.tree + "/", self.path("there") + "/")

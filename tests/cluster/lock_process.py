@@ -35,8 +35,8 @@ def _answer(function, *arguments):
         function(*arguments)
         return "ok"
     except OSError as error:
-        number = error.errno
-        return "busy" if number in (errno.EAGAIN, errno.EACCES) else errno.errorcode[number]
+        known = {errno.EAGAIN: "busy", errno.EACCES: "busy", errno.EDEADLK: "EDEADLK"}
+        return known.get(error.errno, errno.errorcode[error.errno])
 
 
 def _open(name, path):

@@ -241,6 +241,7 @@ class LocksTest(harness.ClusterTest):
         self.assertEqual(three.result(SOON), "ok")
 
     def test_a_killed_mount_leaves_its_locks_when_its_session_ends(self):
+        one, two = self.pair()
         before = set(self.cluster.processes("mount"))
         mountpoint = self.cluster.mount_again("victim")
         pids = [pid for pid in self.cluster.processes("mount") if pid not in before]
@@ -250,7 +251,6 @@ class LocksTest(harness.ClusterTest):
         try:
             for pid in pids:  # the supervisor first
                 os.kill(pid, signal.SIGKILL)
-            one, two = self.pair()
             self.assertEqual(one.lock("fcntl"), "busy")
             one.wait("fcntl")
             two.wait("flock")

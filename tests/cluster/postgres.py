@@ -47,10 +47,11 @@ class Postgres:
         if os.geteuid() == 0:
             os.chown(folder, pwd.getpwnam(self.user).pw_uid, pwd.getpwnam(self.user).pw_gid)
 
-    def initdb(self):
+    def initdb(self, *more):
         self.own(self.sockets)
         self.own(self.data)
-        self.run("initdb", "-D", self.data, "-U", "tester", "-A", "trust", "-k", "--no-instructions")
+        self.run("initdb", "-D", self.data, "-U", "tester", "-A", "trust", "-k", "--no-instructions",
+                 "--wal-segsize=1", *more, timeout_s=300)
 
     def start(self):
         with open(self.log(), "ab") as log:

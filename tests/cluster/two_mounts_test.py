@@ -84,14 +84,42 @@ class TwoMountsTest(harness.ClusterTest):
             os.pwrite(here.fileno(), b"end", 6000)
         self.assertEqual(read_file(self.other("f")), b"new " * 25 + bytes(5900) + b"end")
 
-    def test_bytes_that_the_other_mounts_truncation_took_are_an_error(self):
+    def test_what_is_written_after_the_other_mounts_truncation_stays(self):
         self.wait_for_name(self.other())
         write_file(self.path("f"), os.urandom(100_000))
         self.wait_for_name(self.other("f"))
         fd = os.open(self.path("f"), os.O_WRONLY)
+        os.pwrite(fd, b"before" * 1000, 0)
         write_file(self.other("f"), b"")
-        os.pwrite(fd, bytes(4 << 20), 0)
-        self.assertErrno(errno.ESTALE, os.close, fd)
+        self.assertEqual(os.fstat(fd).st_size, 0)
+        data = os.urandom(4 << 20)
+        os.pwrite(fd, data, 5)
+        os.close(fd)
+        self.assertEqual(read_file(self.other("f")), bytes(5) + data)
+
+    def test_both_mounts_write_one_open_file(self):
+        """Every write is seen by both once it has returned, whatever its place and size."""
+        self.wait_for_name(self.other())
+        expected = bytearray()
+        with open(self.path("f"), "w+b", buffering=0) as here, \
+                open(self.other("f"), "r+b", buffering=0) as there:
+            for turn in range(30):
+                writer, reader = (here, there) if turn % 2 else (there, here)
+                at = (turn * 7919) % 9000
+                data = bytes([turn + 1]) * (turn * 200 + 1)
+                os.pwrite(writer.fileno(), data, at)
+                expected.extend(bytes(max(0, at + len(data) - len(expected))))
+                expected[at:at + len(data)] = data
+                for file in (reader, writer):
+                    self.assertEqual(os.fstat(file.fileno()).st_size, len(expected), f"turn {turn}")
+                    self.assertEqual(os.pread(file.fileno(), 1 << 20, 0), expected, f"turn {turn}")
+
+    def test_stat_asks_the_other_mount_what_it_has_written(self):
+        self.wait_for_name(self.other())
+        with open(self.path("f"), "wb", buffering=0) as file:
+            for size in (10, 5000, 70_000):
+                file.write(b"x" * (size - file.tell()))
+                self.assertEqual(os.stat(self.other("f")).st_size, size)
 
     def test_two_mounts_create_in_one_directory(self):
         self.wait_for_name(self.other())

@@ -37,7 +37,7 @@ void MixedFile::Change(Node& node) {
 
 void MixedFile::Look(Node& node) {
   Register& value = Value(node);
-  Window window = BeginLook(value);
+  Window window = BeginLook(value, ShowsToAllAtOnce() ? value.seen.load() : seen_here_);
   const Found found = Observe(node);
   EndLook(&value, &window);
   if (Tolerated(node, found.error)) return;
@@ -51,7 +51,9 @@ void MixedFile::Look(Node& node) {
   }
   // The owner may see what it still has to itself, and lose it with an error.
   const bool own = node.id() == owner_ && found.version > value.done.load();
-  if (!found.parity_only && !own) HaveSeen(&value, found.version);
+  if (found.parity_only || own) return;
+  seen_here_ = found.version;
+  HaveSeen(&value, found.version);
 }
 
 std::string MixedFile::WrongIn(const Window& window, const Found& found) const {

@@ -34,6 +34,10 @@ class MixedFile {
   virtual void Forget(Node&) {}                      // after an error: what it has open
   virtual int64_t NotPromised() const { return 0; }  // versions that no look need show
 
+  // Bytes that are being written may show on one node earlier than on another; names and attributes
+  // change on all at once.
+  virtual bool ShowsToAllAtOnce() const { return true; }
+
   // The name with the suffix that tells the parts of one file from another; also in the story.
   std::string Name(const std::string& part = "") const {
     return "f" + std::to_string(number_) + "." + part;
@@ -46,6 +50,7 @@ class MixedFile {
 
   const int number_;
   const int owner_;
+  int64_t seen_here_ = 0;
   bool unsettled_ = false;  // the last change may have happened or not
 };
 

@@ -11,6 +11,7 @@ class Rewritten : public MixedFile {
   using MixedFile::MixedFile;
 
  protected:
+  bool ShowsToAllAtOnce() const override { return false; }
   int64_t MakeFirst(Node& node) override { return Write(node, 0, O_CREAT); }
   int64_t Apply(Node& node, int64_t version) override { return Write(node, version, 0); }
 
@@ -36,6 +37,8 @@ class Held : public MixedFile {
   using MixedFile::MixedFile;
 
  protected:
+  bool ShowsToAllAtOnce() const override { return false; }
+
   int64_t MakeFirst(Node& node) override {
     return node.calls.WriteFile(Name(), Filled(0, 8), O_WRONLY | O_CREAT);
   }

@@ -28,8 +28,8 @@ struct Run {
   std::vector<pid_t> workers;
 };
 
-bool IsOver(const Run& run, uint64_t next_round) {
-  return next_round >= run.options.first_round + run.options.rounds ||
+bool IsOver(const Run& run, uint64_t next_round, uint64_t rounds) {
+  return next_round >= run.options.first_round + rounds ||
          NowNs() - run.began_ns > run.options.seconds * 1'000'000'000ll;
 }
 
@@ -41,19 +41,22 @@ void RunInStep(const Run& run, Litmus* litmus, Node* node) {
     std::atomic<uint32_t>& more = run.shared->more[round % 2];
     if (node->id() == 0) {
       run.shared->rounds.fetch_add(1);
-      more.store(!IsOver(run, round + 1));
+      more.store(!IsOver(run, round + 1, run.options.rounds));
     }
     node->Barrier();
     if (!more.load()) return;
   }
 }
 
+// The rounds are divided among the nodes.
 void RunFree(const Run& run, Litmus* litmus, Node* node) {
-  for (uint64_t round = run.options.first_round; !IsOver(run, round); ++round) {
+  const uint64_t nodes = run.options.nodes.size();
+  const uint64_t rounds = (run.options.rounds + nodes - 1) / nodes;
+  for (uint64_t round = run.options.first_round; !IsOver(run, round, rounds); ++round) {
     if (node->stopped()) return;
     node->BeginRound(round);
     litmus->Round(*node);
-    if (node->id() == 0) run.shared->rounds.fetch_add(1);
+    run.shared->rounds.fetch_add(1);
   }
 }
 

@@ -4,8 +4,10 @@
 
 namespace penstock::coherence {
 
-Window BeginLook(const Register& value) {
-  return {std::max(value.done.load(), value.seen.load()), 0};
+Window BeginLook(const Register& value) { return BeginLook(value, value.seen.load()); }
+
+Window BeginLook(const Register& value, int64_t seen) {
+  return {std::max(value.done.load(), seen), 0};
 }
 
 void EndLook(Register* value, Window* window) { window->highest = value->started.load(); }

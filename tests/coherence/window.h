@@ -14,7 +14,9 @@ struct Window {
   int64_t highest = 0;
 };
 
+// `seen` is what must not be taken back: by default, what anybody has seen.
 Window BeginLook(const Register& value);
+Window BeginLook(const Register& value, int64_t seen);
 void EndLook(Register* value, Window* window);
 // From now on nobody may see an older one.
 void HaveSeen(Register* value, int64_t seen);

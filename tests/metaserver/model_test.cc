@@ -185,6 +185,7 @@ TEST_CASE("a seeded run agrees with the model, across restarts", "[metaserver][m
     REQUIRE(Same(expected, got));
     if (random() % 150 == 0) {
       fs.Reopen(/*kill=*/random() % 2 == 0);
+      fs.WaitForSessions();
       REQUIRE(fs.Tree() == model.Tree());
       REQUIRE(fs.Problems().empty());
     }

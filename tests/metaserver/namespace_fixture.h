@@ -27,6 +27,9 @@ class NamespaceFixture {
   // As after a clean stop, or (kill) after kill -9: what RocksDB had given to the operating system.
   void Reopen(bool kill = false);
 
+  // After a start nothing is changed before all sessions are back, or a timeout has passed: it has.
+  void WaitForSessions() { clock_.Advance(options_.sessions.timeout + absl::Seconds(1)); }
+
   SessionId OpenSession(const std::string& hostname = "node1");
   void Report(SessionId session);  // a whole heartbeat with nothing open
   // Of the fixture's own session, with a new sequence each.

@@ -37,6 +37,7 @@ struct Fixture {
       fs.names().PollEvents(request, [&](absl::StatusOr<wire::SessionEventsResponse> response) {
         if (response.ok() && response->events_size() > 0) event = response->events(0);
       });
+      absl::SleepFor(absl::Milliseconds(1));  // the other thread is about to get there
       fs.clock().Advance(absl::Milliseconds(2));
       fs.names().Tick();
     }
@@ -129,6 +130,7 @@ TEST_CASE("a reader that has the file open makes its new writer share it", "[met
 TEST_CASE("a writer is told before a second session opens the file", "[metaserver][lease]") {
   Fixture f;
   const uint64_t ino = f.fs.InoOf("/d/f");
+  f.fs.Report(f.fs.session());  // it has closed what it made
   wire::OpenRequest request;
   request.mutable_context()->set_session_id(f.reader.value());  // this one writes first
   request.set_ino(ino);
@@ -151,9 +153,13 @@ TEST_CASE("a writer is told before a second session opens the file", "[metaserve
   auto cut = f.fs.Truncate("/d/f", 100);
   REQUIRE(ReasonOf(cut.status()) == Reason::kFileShared);
   f.fs.names().shared_writes().Begin(f.fs.session(), InodeNumber(ino), [] {});
-  std::thread acknowledge([&] { f.Acknowledge(f.NextEvent().number()); });
-  REQUIRE(f.fs.Truncate("/d/f", 100).ok());  // after its reader has dropped its pages
-  acknowledge.join();
+  std::thread truncater([&] { cut = f.fs.Truncate("/d/f", 100); });
+  const wire::SessionEvent pages = f.NextEvent();  // the other one drops its pages first
+  REQUIRE(pages.inodes_size() == 1);
+  REQUIRE(pages.inodes(0).data());
+  f.Acknowledge(pages.number());
+  truncater.join();
+  REQUIRE(cut.ok());
 }
 
 TEST_CASE("after a restart nothing is changed before every session has reported",

@@ -17,7 +17,8 @@ struct Fixture {
     event.add_flush(5);
     return events.Post(kSession, event, ends, [done] { ++*done; });
   }
-  std::optional<wire::SessionEventsResponse> Poll(uint64_t received, std::vector<uint64_t> acks = {},
+  std::optional<wire::SessionEventsResponse> Poll(uint64_t received,
+                                                  std::vector<uint64_t> acks = {},
                                                   uint32_t wait_ms = 1000) {
     wire::SessionEventsRequest request;
     request.set_received(received);

@@ -88,6 +88,7 @@ TEST_CASE("an access list shows in the mode", "[metaserver][acl]") {
   REQUIRE(x.HasAcl("/f"));
   REQUIRE(x.fs.Lookup("/f")->attr().change() > change);
   x.fs.Reopen();
+  x.fs.WaitForSessions();
   REQUIRE(x.Get("/f", kAccessAcl) == ListOf(7, 6, 1, 5, 4));
   REQUIRE(x.HasAcl("/f"));
 }

@@ -26,6 +26,7 @@ TEST_CASE("times keep nanoseconds and years before 1970", "[metaserver][setattr]
   request.mutable_mtime()->set_seconds(99999999999);
   REQUIRE(fs.Setattr(request).ok());
   fs.Reopen();
+  fs.WaitForSessions();
   const wire::Attr attr = fs.Lookup("/f")->attr();
   REQUIRE(attr.atime().seconds() == -12345678901);
   REQUIRE(attr.atime().nanos() == 999999999);
@@ -155,6 +156,7 @@ TEST_CASE("a partial truncation is an intent until it is done", "[metaserver][tr
   REQUIRE(ReasonOf(fs.Truncate("/f", 3 << 20).status()) == Reason::kTruncating);
 
   fs.Reopen();  // the intent survives
+  fs.WaitForSessions();
   REQUIRE(fs.Lookup("/f")->truncating());
   wire::TruncateDoneRequest done;
   *done.mutable_context() = fs.Context();

@@ -25,6 +25,7 @@ struct LockServiceFixture {
     server_options.credentials = credentials;
     server = std::make_unique<net::RpcServer>(&transport, server_options);
     service.Attach();
+    fs.Report(fs.session());  // it was there before the table, as after a restart
     service.Register(*server);
     REQUIRE(server->Start().ok());
     wire::Address address;

@@ -30,6 +30,7 @@ TEST_CASE("a repeated mutation gets its first answer", "[metaserver][slots]") {
   REQUIRE(fs.log().last_index() == index);
   for (bool kill : {false, true}) {
     fs.Reopen(kill);
+    fs.WaitForSessions();
     repeat = fs.names().Mutate(Mkdir, request);
     REQUIRE(repeat.ok());
     REQUIRE(repeat->entry().attr().ino() == first->entry().attr().ino());
@@ -70,6 +71,7 @@ TEST_CASE("an older sequence of a slot is refused", "[metaserver][slots]") {
   REQUIRE(fs.names().Mutate(Mkdir, MkdirOf(fs, "b")).ok());
   REQUIRE(ReasonOf(fs.names().Mutate(Mkdir, old).status()) == Reason::kOldSequence);
   fs.Reopen();
+  fs.WaitForSessions();
   REQUIRE(ReasonOf(fs.names().Mutate(Mkdir, old).status()) == Reason::kOldSequence);
   REQUIRE(fs.Tree() == Paths{"/b/"});
 }
