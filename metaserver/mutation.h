@@ -73,6 +73,9 @@ class Mutation {
   // For a change of the file's size or content: ABORTED kFileShared while others write it, too, and
   // this session does not have the turn (SharedWrites).
   absl::Status CheckTurn(InodeNumber ino) const;
+  // The session will read the file's bytes by this answer.
+  void SetOpens(InodeNumber ino) { opens_ = ino; }
+  InodeNumber opens() const { return opens_; }
   // The session will write the file from now on: nobody else may have its record cached.
   void NoteWriter(const Inode& inode);
   // The inode's caches need not know: see SETATTR_ATIME_READ.
@@ -112,6 +115,7 @@ class Mutation {
   std::vector<TouchedInode> touched_;
   std::vector<Touched::Name> touched_names_;
   std::vector<NotShared> not_shared_;
+  InodeNumber opens_;
 };
 
 }  // namespace penstock::metaserver

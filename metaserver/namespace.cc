@@ -55,6 +55,7 @@ Namespace::Namespace(NamespaceOptions options, MetaStore* store, ReplicatedLog* 
       inode_ids_(InodeIds(), store, log),
       content_ids_(ContentIds(), store, log),
       leases_(options.leases),
+      data_changes_(clock),
       events_(clock) {}
 
 Namespace::~Namespace() = default;

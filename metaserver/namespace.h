@@ -5,7 +5,8 @@
 //            it into a WriteBatch; the locks are held until it is applied.
 //   Recall   when other sessions may have cached what the mutation changes, or keep back bytes of
 //            it: the locks are given back, they are told and answer, and Prepare runs again. New
-//            leases on it are refused meanwhile (metaserver/lease).
+//            leases on it are refused meanwhile, and who has dropped a file's bytes waits for the
+//            new ones (metaserver/lease).
 //   Apply    through the log: exactly those bytes, with the log index and the slot's result in the
 //            same batch. Durable as the log says: against kill -9 at once, a power cut after 100 ms
 //            or when the request asked for sync.
@@ -24,6 +25,7 @@
 
 #include "common/clock.h"
 #include "common/status.h"
+#include "metaserver/lease/data_changes.h"
 #include "metaserver/lease/lease_table.h"
 #include "metaserver/lease/session_events.h"
 #include "metaserver/lease/shared_writes.h"
@@ -108,6 +110,10 @@ class Namespace {
   // once when there is none, after a while also when one does not answer.
   void FlushWriters(InodeNumber ino, SessionId self, absl::AnyInvocable<void() &&> done);
 
+  // Calls `read` when the session may have the file's record: at once, unless it has dropped the
+  // file's bytes for a change that is about to be applied.
+  void AfterDataChanges(InodeNumber ino, SessionId session, absl::AnyInvocable<void() &&> read);
+
   // A heartbeat: what the session holds open and which leases it has.
   absl::Status Heartbeat(const wire::SessionHeartbeatRequest& request,
                          wire::SessionHeartbeatResponse& response);
@@ -150,7 +156,10 @@ class Namespace {
   struct Waiting {
     std::vector<Recall> recalls;
     std::vector<Mutation::NotShared> not_shared;
-    bool empty() const { return recalls.empty() && not_shared.empty(); }
+    SessionId self;
+    InodeNumber opens;                      // valid: whose bytes are about to change
+    std::vector<DataChanges::Go> released;  // of those that are told
+    bool empty() const { return recalls.empty() && not_shared.empty() && !opens.valid(); }
   };
   absl::StatusOr<Waiting> Attempt(Run& run, absl::FunctionRef<absl::Status(Mutation&)> prepare);
   absl::Status Apply(Run& run, Mutation& mutation);
@@ -161,7 +170,8 @@ class Namespace {
                      google::protobuf::Message& response, Resume resume,
                      absl::AnyInvocable<void(absl::Status) &&> done);
   void Continue(std::shared_ptr<Run> run);
-  void SendRecalls(const Waiting& waiting, absl::AnyInvocable<void() &&> answered);
+  void SendRecalls(DataChange& change, Waiting waiting, absl::AnyInvocable<void() &&> answered);
+  void EndChange(Run& run);
   void Tell(SessionId session, wire::SessionEvent event, EventEnds ends,
             absl::AnyInvocable<void() &&> done);
   void VoidLeases(SessionId session);
@@ -188,6 +198,7 @@ class Namespace {
   IdBlocks content_ids_;
   std::atomic<bool> stopping_{false};
   LeaseTable leases_;
+  DataChanges data_changes_;
   SessionEvents events_;
   SharedWrites shared_writes_;
   std::unique_ptr<SessionTable> sessions_;

@@ -100,12 +100,22 @@ void Namespace::VoidLeases(SessionId session) {
   events_.LeasesVoid(session);
 }
 
-void Namespace::SendRecalls(const Waiting& waiting, absl::AnyInvocable<void() &&> answered) {
+void Namespace::SendRecalls(DataChange& change, Waiting waiting,
+                            absl::AnyInvocable<void() &&> answered) {
   auto all = std::make_shared<Countdown>(std::move(answered));
-  for (const Recall& recall : waiting.recalls) {
+  for (Recall& recall : waiting.recalls) {
     all->Add();
-    Tell(recall.session, EventOf(recall), EventEnds::kWithLeases, [all] { all->Answered(); });
+    const SessionId session = recall.session;
+    wire::SessionEvent event = EventOf(recall);
+    Tell(session, std::move(event), EventEnds::kWithLeases,
+         [this, all, &change, recall = std::move(recall)] {
+           for (const Touched::Record& record : recall.records) {
+             if (record.data) data_changes_.Answered(change, record.ino, recall.session);
+           }
+           all->Answered();
+         });
   }
+  for (DataChanges::Go& go : waiting.released) std::move(go)();
   for (const Mutation::NotShared& writer : waiting.not_shared) {
     wire::SessionEvent event;
     event.add_shared(writer.ino.value());
@@ -115,7 +125,19 @@ void Namespace::SendRecalls(const Waiting& waiting, absl::AnyInvocable<void() &&
       all->Answered();
     });
   }
+  if (waiting.opens.valid()) {
+    all->Add();
+    auto look = [all] { all->Answered(); };
+    if (!data_changes_.Hold(waiting.opens, waiting.self, look)) look();
+  }
   all->Answered();
+}
+
+void Namespace::AfterDataChanges(InodeNumber ino, SessionId session,
+                                 absl::AnyInvocable<void() &&> read) {
+  auto shared = std::make_shared<absl::AnyInvocable<void() &&>>(std::move(read));
+  auto go = [shared] { std::move (*shared)(); };
+  if (!data_changes_.Hold(ino, session, go)) go();
 }
 
 void Namespace::FlushWriters(InodeNumber ino, SessionId self, absl::AnyInvocable<void() &&> done) {
@@ -203,6 +225,7 @@ void Namespace::EnterSession(SessionId session) {
 
 void Namespace::StopWaiting() {
   stopping_ = true;
+  data_changes_.ReleaseAll();
   events_.AnswerAllPolls();
   for (SessionId session : sessions_->Live()) {
     events_.Gone(session);
@@ -217,6 +240,7 @@ void Namespace::OnSessionEnded(SessionId session) {
 
 void Namespace::Tick() {
   events_.AnswerOldPolls();
+  data_changes_.ReleaseOverdue();
   const absl::Duration timeout = sessions_->options().timeout;
   for (SessionId session : events_.Overdue(absl::Milliseconds(100))) {
     if (sessions_->LeaseSilence(session) < timeout) continue;

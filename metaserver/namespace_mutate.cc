@@ -43,12 +43,17 @@ std::string RecordOf(google::protobuf::Message& response) {
 }  // namespace
 
 struct Namespace::Run {
-  const wire::MetaContext* context = nullptr;
+  explicit Run(const wire::MetaContext* of)
+      : context(of), data_change(SessionId(of->session_id())) {}
+
+  const wire::MetaContext* const context;
   absl::AnyInvocable<absl::Status(Mutation&)> prepare;
   google::protobuf::Message* response = nullptr;  // nullptr: of the metaserver's own
   Resume resume;
   absl::AnyInvocable<void(absl::Status) &&> done;
   LeaseChange change;
+  DataChange data_change;
+  bool opens = false;  // it has been looked whether it may see what it opens
   bool recorded = false;
 };
 
@@ -56,21 +61,37 @@ struct Namespace::Run {
 absl::StatusOr<Namespace::Waiting> Namespace::FindWaiting(Run& run, Mutation& mutation) {
   const SessionId self(run.context->session_id());
   Waiting waiting;
+  waiting.self = self;
   waiting.not_shared = mutation.not_shared();
   ASSIGN_OR_RETURN(const Touched touched, mutation.WhatIsTouched());
   const auto& changing = run.context->changing();
   waiting.recalls = leases_.Begin(run.change, touched, self,
                                   absl::MakeConstSpan(changing.data(), changing.size()));
+  for (const Recall& recall : waiting.recalls) {
+    for (const Touched::Record& record : recall.records) {
+      if (!record.data || recall.session == self) continue;
+      data_changes_.Tell(run.data_change, record.ino, recall.session, &waiting.released);
+    }
+  }
   // Who has the file open has its bytes in memory, with or without a lease.
   for (const Touched::Record& record : touched.records) {
     if (!record.data) continue;
     for (const OpenElsewhere& other : sessions_->Others(record.ino, self)) {
-      if (leases_.Tell(run.change, other.session, record.ino)) {
+      if (data_changes_.Tell(run.data_change, record.ino, other.session, &waiting.released)) {
         waiting.recalls.push_back({other.session, {}, {record}});
       }
     }
   }
+  if (!std::exchange(run.opens, true) && mutation.opens().valid() &&
+      data_changes_.Knows(mutation.opens(), self)) {
+    waiting.opens = mutation.opens();
+  }
   return waiting;
+}
+
+void Namespace::EndChange(Run& run) {
+  leases_.End(run.change);
+  data_changes_.End(run.data_change);
 }
 
 absl::Status Namespace::Apply(Run& run, Mutation& mutation) {
@@ -93,6 +114,7 @@ absl::Status Namespace::Apply(Run& run, Mutation& mutation) {
   mutation.RunOnApplied();
   leases_.End(run.change);
   mutation.locks().Release();
+  EndChange(run);  // calls who waits: not under the locks
   if (mutation.sync()) RETURN_IF_ERROR(log_->Sync());
   if (run.response != nullptr) Stamp(*run.response, index);
   return absl::OkStatus();
@@ -127,11 +149,11 @@ absl::Status Namespace::RunBlocking(Run& run, absl::FunctionRef<absl::Status(Mut
   while (true) {
     auto waiting = Attempt(run, prepare);
     if (!waiting.ok() || waiting->empty()) {
-      leases_.End(run.change);
+      EndChange(run);
       return waiting.status();
     }
     absl::Notification answered;
-    SendRecalls(*waiting, [&answered] { answered.Notify(); });
+    SendRecalls(run.data_change, *std::move(waiting), [&answered] { answered.Notify(); });
     answered.WaitForNotification();
   }
 }
@@ -141,8 +163,7 @@ absl::Status Namespace::MutateUntyped(const wire::MetaContext& context,
                                       google::protobuf::Message& response) {
   ASSIGN_OR_RETURN(const std::optional<std::string> first, sessions_->BeginMutation(context));
   if (first.has_value()) return Replay(context, *first, response);
-  Run run;
-  run.context = &context;
+  Run run(&context);
   run.response = &response;
   const absl::Status status = RunBlocking(run, prepare);
   sessions_->EndMutation(context, status, run.recorded);
@@ -156,8 +177,7 @@ void Namespace::StartMutation(const wire::MetaContext& context,
   auto first = sessions_->BeginMutation(context);
   if (!first.ok()) return std::move(done)(first.status());
   if (first->has_value()) return std::move(done)(Replay(context, **first, response));
-  auto run = std::make_shared<Run>();
-  run->context = &context;
+  auto run = std::make_shared<Run>(&context);
   run->prepare = std::move(prepare);
   run->response = &response;
   run->resume = std::move(resume);
@@ -168,10 +188,11 @@ void Namespace::StartMutation(const wire::MetaContext& context,
 void Namespace::Continue(std::shared_ptr<Run> run) {
   auto waiting = Attempt(*run, [&run](Mutation& mutation) { return run->prepare(mutation); });
   if (waiting.ok() && !waiting->empty()) {
-    SendRecalls(*waiting, [this, run] { run->resume([this, run]() { Continue(run); }); });
+    SendRecalls(run->data_change, *std::move(waiting),
+                [this, run] { run->resume([this, run]() { Continue(run); }); });
     return;
   }
-  leases_.End(run->change);
+  EndChange(*run);
   sessions_->EndMutation(*run->context, waiting.status(), run->recorded);
   std::move(run->done)(waiting.status());
 }
@@ -200,8 +221,7 @@ absl::Status Namespace::Replay(const wire::MetaContext& context, const std::stri
 
 absl::Status Namespace::MutateInternally(absl::FunctionRef<absl::Status(Mutation&)> operation) {
   const wire::MetaContext nobody;
-  Run run;
-  run.context = &nobody;
+  Run run(&nobody);
   return RunBlocking(run, operation);
 }
 

@@ -100,10 +100,6 @@ std::vector<Recall> LeaseTable::Begin(LeaseChange& change, const Touched& touche
   return list;
 }
 
-bool LeaseTable::Tell(LeaseChange& change, SessionId session, InodeNumber ino) {
-  return change.told_.insert({session.value(), MarkOf(ino)}).second;
-}
-
 void LeaseTable::End(LeaseChange& change) {
   absl::MutexLock lock(&mu_);
   if (change.marks_.empty()) return;

@@ -84,8 +84,6 @@ class LeaseTable {
   // (of the same), no second time.
   std::vector<Recall> Begin(LeaseChange& change, const Touched& touched, SessionId self,
                             absl::Span<const uint64_t> declared);
-  // The same for a session that holds no lease but has the file open. False: it was told.
-  bool Tell(LeaseChange& change, SessionId session, InodeNumber ino);
   void End(LeaseChange& change);  // safe to repeat
 
   // --- sessions

@@ -49,6 +49,7 @@ absl::Status OpenInode(Mutation& m, Inode& inode, OpenHow how) {
   SessionTable* const sessions = m.context().read.sessions;
   bool shared = false;
   if (inode.is_regular()) {
+    m.SetOpens(inode.ino);
     m.RequireShared(inode.ino);
     for (const OpenElsewhere& other : sessions->Others(inode.ino, m.session())) {
       shared = shared || how.write || other.write;

@@ -61,16 +61,6 @@ void AnswerRecord(Namespace* names,
   });
 }
 
-template <typename Request>
-void HandleRecord(net::RpcServer& server, wire::Method method, Namespace* names,
-                  absl::Status (*operation)(const ReadView&, const Request&,
-                                            wire::EntryResponse&)) {
-  using RecordCall = Call<Request, wire::EntryResponse>;
-  server.Handle<Request, wire::EntryResponse>(method, [names, operation](RecordCall call) {
-    AnswerRecord(names, operation, std::move(call));
-  });
-}
-
 // Runs a mutation in a worker, and again in one when a recall was answered.
 template <typename Request, typename Response>
 void RunMutation(Namespace* names, WorkerPool* workers,
@@ -143,8 +133,19 @@ void MetaService::Register(net::RpcServer& server) {
 }
 
 void MetaService::RegisterReads(net::RpcServer& server) {
-  HandleRecord(server, wire::METHOD_LOOKUP, names_, Lookup);
-  HandleRecord(server, wire::METHOD_GETATTR, names_, Getattr);
+  using LookupCall = Call<wire::LookupRequest, wire::EntryResponse>;
+  server.Handle<wire::LookupRequest, wire::EntryResponse>(
+      wire::METHOD_LOOKUP,
+      [this](LookupCall call) { AnswerRecord(names_, Lookup, std::move(call)); });
+  using GetattrCall = Call<wire::GetattrRequest, wire::EntryResponse>;
+  server.Handle<wire::GetattrRequest, wire::EntryResponse>(
+      wire::METHOD_GETATTR, [this](GetattrCall call) {
+        const InodeNumber ino(call->request().ino());
+        const SessionId session(call->request().context().session_id());
+        names_->AfterDataChanges(ino, session, [this, call = std::move(call)]() mutable {
+          AnswerRecord(names_, Getattr, std::move(call));
+        });
+      });
   HandleRead(server, wire::METHOD_READLINK, names_, Readlink);
   HandleRead(server, wire::METHOD_GETXATTR, names_, Getxattr);
   HandleRead(server, wire::METHOD_LISTXATTR, names_, Listxattr);

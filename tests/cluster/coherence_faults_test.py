@@ -134,8 +134,6 @@ class CoherenceFaultsTest(harness.ClusterTest):
         self.finish(run, may_fail=[self.VICTIM])
 
     def test_a_killed_metaserver_brings_no_error_and_nothing_stale(self):
-        if not harness.is_long():
-            self.skipTest("failed once in four on a busy machine, why is not known yet; run with --long")
         run = self.start(45)
         for _ in range(4):
             self.cluster.kill("metaserver")

@@ -1,5 +1,8 @@
 // Two sessions of one namespace: what one has cached is taken back before the other changes it.
 #include <catch2/catch.hpp>
+#include <future>
+#include <map>
+#include <optional>
 #include <thread>
 
 #include "common/status.h"
@@ -25,14 +28,15 @@ struct Fixture {
     REQUIRE(response.ok());
     return *response;
   }
-  // The next events of the reader, which must come soon.
-  wire::SessionEvent NextEvent() {
+  // The next event of the reader, which must come soon.
+  wire::SessionEvent NextEvent() { return NextEventOf(reader); }
+  wire::SessionEvent NextEventOf(SessionId session) {
     wire::SessionEvent event;
     const absl::Time until = absl::Now() + absl::Seconds(10);
     while (event.number() == 0 && absl::Now() < until) {
       wire::SessionEventsRequest request;
-      request.set_session_id(reader.value());
-      request.set_received(received);
+      request.set_session_id(session.value());
+      request.set_received(received[session]);
       request.set_wait_ms(1);
       fs.names().PollEvents(request, [&](absl::StatusOr<wire::SessionEventsResponse> response) {
         if (response.ok() && response->events_size() > 0) event = response->events(0);
@@ -42,12 +46,15 @@ struct Fixture {
       fs.names().Tick();
     }
     REQUIRE(event.number() != 0);
-    received = event.number();
+    received[session] = event.number();
     return event;
   }
   void Acknowledge(uint64_t number, std::vector<uint64_t> open = {}) {
+    AcknowledgeAs(reader, number, std::move(open));
+  }
+  void AcknowledgeAs(SessionId session, uint64_t number, std::vector<uint64_t> open = {}) {
     wire::SessionEventsRequest request;
-    request.set_session_id(reader.value());
+    request.set_session_id(session.value());
     wire::EventAck* ack = request.add_acks();
     ack->set_number(number);
     ack->set_hold_version(1);
@@ -56,7 +63,40 @@ struct Fixture {
   }
   NamespaceFixture fs;
   const SessionId reader;
-  uint64_t received = 0;
+  std::map<SessionId, uint64_t> received;
+};
+
+// /d/f is being truncated to 100 bytes. Of two sessions that have it in memory the reader has
+// dropped it, the third has not answered.
+struct HalfAnswered : Fixture {
+  HalfAnswered() : ino(Look("f").entry().attr().ino()), third(fs.OpenSession("node3")) {
+    fs.Report(fs.session());  // it has closed what it made
+    fs.names().EnterSession(third);
+    wire::LookupRequest look;
+    look.mutable_context()->set_session_id(third.value());
+    look.set_parent(fs.InoOf("/d"));
+    look.set_name("f");
+    REQUIRE(fs.names().Read(Lookup, look).ok());
+    cutter = std::thread([this] { REQUIRE(fs.Truncate("/d/f", 100).ok()); });
+    const wire::SessionEvent event = NextEvent();
+    REQUIRE(event.inodes(0).data());
+    Acknowledge(event.number());
+  }
+  void ThirdAnswers() { AcknowledgeAs(third, NextEventOf(third).number()); }
+  // The reader opens the file; the size that it is given.
+  std::future<uint64_t> Open() {
+    return std::async(std::launch::async, [this] {
+      wire::OpenRequest request;
+      request.mutable_context()->set_session_id(reader.value());
+      request.set_ino(ino);
+      auto opened = fs.names().Mutate(metaserver::Open, request);
+      REQUIRE(opened.ok());
+      return opened->entry().attr().size();
+    });
+  }
+  const uint64_t ino;
+  const SessionId third;
+  std::thread cutter;
 };
 
 TEST_CASE("a cached name is recalled before it is removed, and not granted meanwhile",
@@ -160,6 +200,45 @@ TEST_CASE("a writer is told before a second session opens the file", "[metaserve
   f.Acknowledge(pages.number());
   truncater.join();
   REQUIRE(cut.ok());
+}
+
+TEST_CASE("who has dropped the bytes opens the file when they are changed", "[metaserver][lease]") {
+  HalfAnswered f;
+  std::future<uint64_t> opened = f.Open();
+  f.ThirdAnswers();
+  f.cutter.join();
+  REQUIRE(opened.get() == 100);
+}
+
+TEST_CASE("who has been kept waiting for new bytes gets the old ones and is told again",
+          "[metaserver][lease]") {
+  HalfAnswered f;
+  std::future<uint64_t> opened = f.Open();
+  while (opened.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) {
+    f.fs.clock().Advance(absl::Milliseconds(10));
+    f.fs.names().Tick();
+  }
+  REQUIRE(opened.get() == 0);
+  f.ThirdAnswers();
+  const wire::SessionEvent again = f.NextEvent();
+  REQUIRE(again.inodes(0).ino() == f.ino);
+  f.Acknowledge(again.number());
+  f.cutter.join();
+}
+
+TEST_CASE("a record asked for while its file's bytes are changed comes with the new ones",
+          "[metaserver][lease]") {
+  HalfAnswered f;
+  std::optional<uint64_t> size;
+  f.fs.names().AfterDataChanges(InodeNumber(f.ino), f.reader,
+                                [&] { size = f.Look("f").entry().attr().size(); });
+  REQUIRE_FALSE(size.has_value());
+  bool asked = false;  // who has not answered may hold the page that it has to drop
+  f.fs.names().AfterDataChanges(InodeNumber(f.ino), f.third, [&] { asked = true; });
+  REQUIRE(asked);
+  f.ThirdAnswers();
+  f.cutter.join();
+  REQUIRE(size == 100);
 }
 
 TEST_CASE("after a restart nothing is changed before every session has reported",

@@ -1,0 +1,132 @@
+#include "metaserver/lease/data_changes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/status.h"
+
+namespace penstock::metaserver {
+namespace {
+
+void RunAll(std::vector<DataChanges::Go> all) {
+  for (DataChanges::Go& go : all) std::move(go)();
+}
+
+}  // namespace
+
+bool DataChanges::MustWait(const File& file, uint64_t ino, SessionId session) {
+  bool told = false;
+  for (const DataChange* change : file.changes) {
+    if (change->changer_ == session) return false;  // others may wait for what it does next
+    const auto& all = change->told_.at(ino);
+    const auto it = all.find(session.value());
+    if (it == all.end()) continue;
+    if (!it->second.answered) return false;
+    told = true;
+  }
+  return told;
+}
+
+void DataChanges::NoteAsked(const File& file, uint64_t ino, SessionId session) {
+  for (DataChange* change : file.changes) {
+    auto& all = change->told_.at(ino);
+    const auto it = all.find(session.value());
+    if (it != all.end()) it->second.asked = true;
+  }
+}
+
+template <typename Condition>
+void DataChanges::Take(File& file, Condition condition, std::vector<Go>* go) {
+  std::vector<Held> left;
+  for (Held& held : file.held) {
+    if (condition(held)) {
+      go->push_back(std::move(held.go));
+    } else {
+      left.push_back(std::move(held));
+    }
+  }
+  file.held = std::move(left);
+}
+
+bool DataChanges::Tell(DataChange& change, InodeNumber ino, SessionId session,
+                       std::vector<Go>* go) {
+  absl::MutexLock lock(&mu_);
+  const auto [told, first] = change.told_.try_emplace(ino.value());
+  File& file = files_[ino.value()];
+  if (first) file.changes.push_back(&change);
+  const auto [it, fresh] = told->second.try_emplace(session.value());
+  if (!fresh && !it->second.asked) return false;
+  it->second = DataChange::Told();
+  Take(
+      file, [&](const Held& held) { return held.session == session; }, go);
+  return true;
+}
+
+void DataChanges::Answered(DataChange& change, InodeNumber ino, SessionId session) {
+  absl::MutexLock lock(&mu_);
+  const auto told = change.told_.find(ino.value());
+  if (told == change.told_.end()) return;
+  const auto it = told->second.find(session.value());
+  if (it != told->second.end()) it->second.answered = true;
+}
+
+void DataChanges::End(DataChange& change) {
+  std::vector<Go> go;
+  {
+    absl::MutexLock lock(&mu_);
+    for (const auto& [number, told] : change.told_) {
+      const auto file = files_.find(number);
+      INVARIANT(file != files_.end());
+      std::erase(file->second.changes, &change);
+      auto free = [&, ino = number](const Held& held) {
+        return !MustWait(file->second, ino, held.session);
+      };
+      Take(file->second, free, &go);
+      if (file->second.changes.empty()) files_.erase(file);
+    }
+    change.told_.clear();
+  }
+  RunAll(std::move(go));
+}
+
+bool DataChanges::Knows(InodeNumber ino, SessionId session) const {
+  absl::MutexLock lock(&mu_);
+  const auto file = files_.find(ino.value());
+  if (file == files_.end()) return false;
+  const auto& changes = file->second.changes;
+  return std::any_of(changes.begin(), changes.end(), [&](const DataChange* change) {
+    return change->told_.at(ino.value()).contains(session.value());
+  });
+}
+
+bool DataChanges::Hold(InodeNumber ino, SessionId session, Go go) {
+  absl::MutexLock lock(&mu_);
+  const auto file = files_.find(ino.value());
+  if (file == files_.end()) return false;
+  if (!MustWait(file->second, ino.value(), session)) {
+    NoteAsked(file->second, ino.value(), session);
+    return false;
+  }
+  file->second.held.push_back({session, std::move(go), clock_->SinceBoot() + kLongestHold});
+  return true;
+}
+
+void DataChanges::Release(absl::Duration held_until) {
+  std::vector<Go> go;
+  {
+    absl::MutexLock lock(&mu_);
+    for (auto& [ino, file] : files_) {
+      auto over = [&](const Held& held) { return held.until <= held_until; };
+      for (const Held& held : file.held) {
+        if (over(held)) NoteAsked(file, ino, held.session);
+      }
+      Take(file, over, &go);
+    }
+  }
+  RunAll(std::move(go));
+}
+
+void DataChanges::ReleaseOverdue() { Release(clock_->SinceBoot()); }
+void DataChanges::ReleaseAll() { Release(absl::InfiniteDuration()); }
+
+}  // namespace penstock::metaserver
