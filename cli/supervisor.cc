@@ -54,16 +54,15 @@ absl::Status Supervisor::Begin() {
   program_path_ = OwnProgramPath();
   ASSIGN_OR_RETURN(program_, ClientProgram::At("/proc/self/exe"));
   ASSIGN_OR_RETURN(journal_, client::MountJournal::Create());
-  ASSIGN_OR_RETURN(device_, client::MountDevice::Mount(mount_.options));
+  // Before there is a mount that a signal would leave without anybody.
   sigset_t set;
   sigemptyset(&set);
   for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&set, number);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   signals_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (signals_ >= 0) return absl::OkStatus();
-  const int error = errno;
-  device_->Unmount();
-  return PosixError(error, "signalfd");
+  if (signals_ < 0) return PosixError(errno, "signalfd");
+  ASSIGN_OR_RETURN(device_, client::MountDevice::Mount(mount_.options));
+  return absl::OkStatus();
 }
 
 absl::Status Supervisor::Start() {

@@ -137,9 +137,10 @@ class FileSystem {
                                                 const OpContext& op);
   // At each close: ends the fcntl locks of the process that closes.
   void ReleaseOwner(const FileHandle& handle, uint64_t owner);
-  // An earlier client may have locked for this owner, or through this handle: the closes will tell
-  // the metaserver, though this one knows of no lock.
-  void DoubtLocks(const FileHandle& handle, uint64_t owner);
+  // What an earlier client of this session had locked.
+  void TakeOverLocks(const wire::ResumeSessionResponse& held);
+  // The last close of a handle that was opened by an earlier client and not used since.
+  void ReleaseLocksOf(InodeNumber ino, uint64_t handle);
   LockWaits& lock_waits() { return lock_waits_; }
   void OnLockAnswer(const wire::LockAnswer& answer) { lock_waits_.OnAnswer(answer); }
   // Every lock held, for the first heartbeat after the metaserver's restart.
@@ -154,6 +155,8 @@ class FileSystem {
   // Events of the session (file_system_events.cc).
   void OnSessionLost(SessionId lost);
   void OnServerRestart();
+  // A mutation got the answer that an earlier client of this session was given: of the past.
+  void OnOldAnswer();
   void OnLeasesLost();
   // True: done. Else `later` is called once it is. `ack` gets what is open here.
   bool OnEvent(const wire::SessionEvent& event, wire::EventAck* ack,
@@ -191,6 +194,7 @@ class FileSystem {
     entry.set_leased_by(0);
     return entry;
   }
+  absl::StatusOr<CreatedFile> OpenCreated(InodeNumber ino, OpenFlags flags, const OpContext& op);
   absl::StatusOr<CreatedFile> OpenExisting(EntryName name, OpenFlags flags, const OpContext& op);
   absl::StatusOr<wire::Entry> CallOpen(Inode& inode, OpenFlags flags, const OpContext& op);
   // What this mount has written to a file is the newest: as `record`, which the kernel may keep
@@ -209,8 +213,6 @@ class FileSystem {
   // Before a rename puts `from` over `to`: what was written here must be on disk.
   absl::Status SyncBeforeReplace(EntryName from, EntryName to, const OpContext& op);
   bool HasUnsynced(InodeNumber ino) const;
-  // At the last close: ends what was locked through it.
-  void ReleaseHandle(const FileHandle& handle);
   void ReleaseLocks(const wire::ReleaseLocksRequest& request,
                     const std::vector<wire::FileLock>& locks);
 

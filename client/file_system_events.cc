@@ -62,16 +62,17 @@ void FileSystem::DropPages(InodeNumber ino, PageDrops::Done done) {
 void FileSystem::OnLeasesLost() {
   DropFromKernel(cache_->DropAll());
   releasing_ = EntryCache::Dropped();
-  std::vector<InodeNumber> open;
   inodes_.ForEach([&](Inode& inode) {
     absl::MutexLock lock(&inode.mu);
     inode.stale = true;
     ++inode.stale_said;
     inode.no_capability_at = absl::InfinitePast();
-    if (inode.handles > 0) open.push_back(inode.ino);
   });
-  for (InodeNumber ino : open) DropPages(ino, [] {});
+  // Also of files that an earlier client opened and nobody has used since.
+  for (InodeNumber ino : holds_->held()) DropPages(ino, [] {});
 }
+
+void FileSystem::OnOldAnswer() { DropFromKernel(cache_->DropAll()); }
 
 void FileSystem::MarkChanged(const wire::ChangedInode& changed) {
   std::shared_ptr<Inode> inode = inodes_.Find(InodeNumber(changed.ino()));

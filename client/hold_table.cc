@@ -29,6 +29,14 @@ bool HoldTable::holds(InodeNumber ino) const {
   return held_.contains(ino);
 }
 
+std::vector<InodeNumber> HoldTable::held() const {
+  std::vector<InodeNumber> all;
+  absl::MutexLock lock(&mu_);
+  all.reserve(held_.size());
+  for (const auto& [ino, count] : held_) all.push_back(ino);
+  return all;
+}
+
 uint64_t HoldTable::version() const {
   absl::MutexLock lock(&mu_);
   return version_;

@@ -23,6 +23,7 @@ class HoldTable {
   void Hold(InodeNumber ino, bool write);
   void Release(InodeNumber ino, bool write);
   bool holds(InodeNumber ino) const;
+  std::vector<InodeNumber> held() const;
   // Counts every Hold() and Release(): names a state of the table.
   uint64_t version() const;
   // Of these inodes, which are open, for an acknowledgement.

@@ -11,11 +11,6 @@
 namespace penstock::client {
 namespace {
 
-bool SessionEnded(const absl::Status& status) {
-  const Reason reason = ReasonOf(status);
-  return reason == Reason::kSessionUnknown || reason == Reason::kFenced;
-}
-
 bool MayTryAgain(const absl::Status& status) {
   // The condition of a publish does not hold: it must be made anew from a fresh record.
   const Reason reason = ReasonOf(status);
@@ -27,7 +22,10 @@ bool MayTryAgain(const absl::Status& status) {
 }  // namespace
 
 MetaClient::MetaClient(MetaTransport* transport, Session* session, MetaClientOptions options)
-    : transport_(transport), session_(session), options_(options), slots_(options.slots) {}
+    : transport_(transport),
+      session_(session),
+      options_(std::move(options)),
+      slots_(options_.slots) {}
 
 absl::Status MetaClient::Send(Kind kind, google::protobuf::Message* request,
                               wire::MetaContext* context, google::protobuf::Message* response,
@@ -46,7 +44,9 @@ absl::Status MetaClient::SendMutation(Kind kind, google::protobuf::Message* requ
   context->set_slot(turn.slot);
   context->set_sequence(turn.sequence);
   context->set_session_id(turn.sent_before.value());
-  absl::Status status = Repeat(kind, *request, context, response, op, turn.sent_before.valid());
+  const bool again = turn.sent_before.valid();
+  absl::Status status = Repeat(kind, *request, context, response, op, again);
+  if (again && options_.on_old_answer) options_.on_old_answer();
   slots_.Done(turn, op);
   return status;
 }
@@ -54,6 +54,7 @@ absl::Status MetaClient::SendMutation(Kind kind, google::protobuf::Message* requ
 absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& request,
                                 wire::MetaContext* context, google::protobuf::Message* response,
                                 const OpContext& op, bool may_have_happened) {
+  context->set_client(options_.client);
   const absl::Duration patience = std::min(options_.io_timeout, op.timeout);
   const absl::Time deadline = absl::Now() + patience;
   Backoff backoff(absl::Milliseconds(10), absl::Milliseconds(500));

@@ -9,6 +9,7 @@
 #include <absl/time/time.h>
 
 #include <atomic>
+#include <functional>
 
 #include "client/meta_api.h"
 #include "client/meta_transport.h"
@@ -21,6 +22,8 @@ struct MetaClientOptions {
   absl::Duration io_timeout = absl::Seconds(60);
   absl::Duration try_timeout = absl::Seconds(10);  // of one request
   SlotRecords* slots = nullptr;                    // outlive the process; nullptr: they do not
+  uint64_t client = 0;                             // counts the clients of this session
+  std::function<void()> on_old_answer;  // an answer that an earlier client was given may have come
 };
 
 class MetaClient : public MetaApi {

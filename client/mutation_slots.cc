@@ -1,5 +1,7 @@
 #include "client/mutation_slots.h"
 
+#include <absl/time/clock.h>
+
 #include <algorithm>
 
 #include "client/wait.h"
@@ -33,9 +35,10 @@ bool ShowsWhenDoneTwice(wire::Method method) {
 MutationSlots::MutationSlots(SlotRecords* records)
     : own_(records == nullptr ? std::make_unique<SlotRecords>() : nullptr),
       records_(records == nullptr ? *own_ : *records) {
-  for (uint32_t slot = kMutationSlots; slot > 0; --slot) free_.push_back(slot - 1);
-  std::stable_partition(free_.begin(), free_.end(),
-                        [this](uint32_t slot) { return records_[slot].request.load() != 0; });
+  for (uint32_t slot = kMutationSlots; slot > 0; --slot) {
+    const bool unanswered = records_[slot - 1].request.load() != 0;
+    (unanswered ? reserved_ : free_).push_back(slot - 1);
+  }
 }
 
 absl::StatusOr<MutationSlots::Turn> MutationSlots::Take(const Want& want, const OpContext& op) {
@@ -53,6 +56,7 @@ absl::StatusOr<MutationSlots::Turn> MutationSlots::Take(const Want& want, const 
   if (reclaimed && record.method.load() == method && ShowsWhenDoneTwice(want.method)) {
     turn.sequence = record.sequence.load();
     turn.sent_before = SessionId(record.session.load());
+    request->answer_is_old = true;
     return turn;
   }
   // Under the same slot, so that what an earlier client sent is refused if it comes later.
@@ -69,11 +73,20 @@ bool MutationSlots::Reclaim(RepeatableRequest& request) {
   if (!request.again) return false;
   absl::MutexLock lock(&mu_);
   const auto mine = [&](uint32_t slot) { return records_[slot].request.load() == request.number; };
-  const auto at = std::find_if(free_.begin(), free_.end(), mine);
-  if (at == free_.end()) return false;
-  Keep(request, *at);
-  free_.erase(at);
-  return true;
+  for (std::vector<uint32_t>* slots : {&reserved_, &free_}) {
+    const auto at = std::find_if(slots->begin(), slots->end(), mine);
+    if (at == slots->end()) continue;
+    Keep(request, *at);
+    slots->erase(at);
+    return true;
+  }
+  return false;
+}
+
+void MutationSlots::FreeReserved() {
+  if (reserved_.empty() || absl::Now() < reserved_until_) return;
+  free_.insert(free_.begin(), reserved_.begin(), reserved_.end());
+  reserved_.clear();
 }
 
 void MutationSlots::Keep(RepeatableRequest& request, uint32_t slot) {
@@ -87,8 +100,15 @@ void MutationSlots::Done(const Turn& turn, const OpContext& op) {
 
 absl::StatusOr<uint32_t> MutationSlots::TakeFree(absl::Duration timeout, const OpContext& op) {
   absl::MutexLock lock(&mu_);
+  FreeReserved();
   auto any_free = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !free_.empty(); };
-  RETURN_IF_ERROR(WaitUntil(&mu_, any_free, timeout, op));
+  const absl::Duration first = reserved_.empty() ? timeout : std::min(timeout, kReservedFor);
+  absl::Status freed = WaitUntil(&mu_, any_free, first, op);
+  if (!freed.ok() && first < timeout) {
+    FreeReserved();
+    freed = WaitUntil(&mu_, any_free, timeout - first, op);
+  }
+  RETURN_IF_ERROR(freed);
   const uint32_t slot = free_.back();
   free_.pop_back();
   return slot;

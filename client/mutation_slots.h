@@ -55,7 +55,9 @@ class MutationSlots {
   void Done(const Turn& turn, const OpContext& op);
 
  private:
+  static constexpr absl::Duration kReservedFor = absl::Seconds(5);
   absl::StatusOr<uint32_t> TakeFree(absl::Duration timeout, const OpContext& op);
+  void FreeReserved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool Reclaim(RepeatableRequest& request);
   void Keep(RepeatableRequest& request, uint32_t slot);
   void Give(uint32_t slot);
@@ -63,8 +65,11 @@ class MutationSlots {
   const std::unique_ptr<SlotRecords> own_;
   SlotRecords& records_;
   absl::Mutex mu_;
-  // Taken from the back. Those that an earlier client left unanswered lie at the front.
-  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);
+  std::vector<uint32_t> free_ ABSL_GUARDED_BY(mu_);  // taken from the back
+  // Those that an earlier client left unanswered wait for their requests to come again: one that
+  // does not (its caller was killed, or the kernel does not give requests again) is free then.
+  std::vector<uint32_t> reserved_ ABSL_GUARDED_BY(mu_);
+  const absl::Time reserved_until_ = absl::Now() + kReservedFor;
 };
 
 }  // namespace penstock::client

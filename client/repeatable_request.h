@@ -18,6 +18,8 @@ struct RepeatableRequest {
 
   uint64_t number = 0;
   bool again = false;  // an earlier client had it and may have carried it out
+  // One of its mutations was sent as it was then: the answer may be of then, too.
+  bool answer_is_old = false;
   // The slot of its mutations, its own until its answer is out.
   int slot = -1;
   std::function<void()> give_back;

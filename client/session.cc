@@ -16,6 +16,11 @@ namespace {
 constexpr absl::Duration kLeaseMargin = absl::Seconds(1);
 }  // namespace
 
+bool SessionEnded(const absl::Status& status) {
+  const Reason reason = ReasonOf(status);
+  return reason == Reason::kSessionUnknown || reason == Reason::kFenced;
+}
+
 Session::Session(MetaTransport* transport, HoldTable* holds, Clock* clock, SessionOptions options)
     : transport_(transport), holds_(holds), clock_(clock), options_(std::move(options)) {}
 
@@ -151,6 +156,7 @@ void Session::Beat(bool* again) {
     absl::MutexLock lock(&mu_);
     request.set_session_id(open_.session_id());
     request.set_lease_generation(lease_generation_);
+    request.set_client(options_.client);
     whole = whole_;
   }
   holds_->FillReport(whole, &request);
@@ -163,8 +169,7 @@ void Session::Beat(bool* again) {
   if (events_.leases_reported) events_.leases_reported(status.ok());
   if (!status.ok()) {
     holds_->Failed();
-    const Reason reason = ReasonOf(status);
-    if (reason == Reason::kSessionUnknown || reason == Reason::kFenced) {
+    if (SessionEnded(status)) {
       const OpContext op{.credentials = {}, .thread = 0, .interrupt = &stop_};
       absl::Status renewed = Renew(SessionId(request.session_id()), op);
       if (!renewed.ok() && !stop_.fired()) {

@@ -26,7 +26,11 @@ struct SessionOptions {
   std::string mountpoint;
   absl::Duration open_timeout = absl::Seconds(60);  // of Open() and Renew()
   absl::Duration call_timeout = absl::Seconds(3);   // of one heartbeat
+  uint64_t client = 0;                              // counts the clients of one session
 };
+
+// The metaserver knows the session no longer.
+bool SessionEnded(const absl::Status& status);
 
 // What happens to a session; called from the thread that noticed, with no lock held.
 struct SessionEvents {

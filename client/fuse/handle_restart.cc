@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "client/fuse/handle_table.h"
 #include "common/status.h"
@@ -34,30 +35,39 @@ void HandleTable::TakeOver() {
     const HandleRecord& record = journal_->handle(i);
     if (record.open() && record.dirty()) lost.insert(record.ino.load());
   }
+  for (uint64_t ino : lost) SPDLOG_ERROR("written bytes lost with the client ino={}", ino);
   for (uint32_t i = used; i > 0; --i) {
     HandleRecord& record = journal_->handle(i - 1);
-    if (!record.open()) {
+    // A close that the dead client had begun is not told again on older kernels.
+    if (!record.open() || (record.flags.load() & kHandleClosing) != 0) {
+      record.flags.store(0, std::memory_order_release);
       free_.push_back(i - 1);
       continue;
     }
-    if (segments_[(i - 1) / kSegment].load() == nullptr) {
-      segments_[(i - 1) / kSegment].store(new Segment{});
-    }
-    const uint32_t flags = record.flags.load();
-    const InodeNumber ino(record.ino.load());
-    inherited_by_request_[record.request.load()] = NumberOf(i - 1, record.generation.load());
-    const bool is_lost = lost.contains(ino.value()) && (flags & kHandleDirectory) == 0;
-    inherited_.emplace_back(ino, is_lost);
-    if ((flags & kHandleDirectory) != 0) continue;
-    holds_->Hold(ino, (flags & kHandleWrite) != 0);
-    if ((flags & kHandleLocked) != 0) record.flags.fetch_or(kHandleOldLocks);
-    if (!is_lost) continue;
-    SPDLOG_ERROR("written bytes lost with the client ino={}", ino.value());
-    record.flags.fetch_or(kHandleLost);  // before it counts as published
-    record.published.store(record.written.load());
+    TakeOverRecord(i - 1, record, lost.contains(record.ino.load()));
+  }
+  // All have the flag by now: what is lost is forgotten by none.
+  for (uint32_t i = 0; i < used; ++i) {
+    HandleRecord& record = journal_->handle(i);
+    if (record.open()) record.published.store(record.written.load());
   }
   std::sort(inherited_.begin(), inherited_.end());
   inherited_.erase(std::unique(inherited_.begin(), inherited_.end()), inherited_.end());
+}
+
+void HandleTable::TakeOverRecord(uint32_t index, HandleRecord& record, bool lost) {
+  std::atomic<Segment*>& segment = segments_[index / kSegment];
+  if (segment.load() == nullptr) segment.store(new Segment{});
+  const uint32_t flags = record.flags.load();
+  const InodeNumber ino(record.ino.load());
+  inherited_by_request_[record.request.load()] = NumberOf(index, record.generation.load());
+  const bool directory = (flags & kHandleDirectory) != 0;
+  if (!directory) {
+    holds_->Hold(ino, (flags & kHandleWrite) != 0);
+    if (lost) record.flags.fetch_or(kHandleLost);
+  }
+  // Lost to an earlier client, too: it may have died before the pages were dropped.
+  inherited_.emplace_back(ino, !directory && (record.flags.load() & kHandleLost) != 0);
 }
 
 void HandleTable::CloseUntold(const RepeatableRequest& request) {
@@ -85,11 +95,12 @@ absl::StatusOr<FileHandle*> HandleTable::OpenAgain(uint32_t index, HandleRecord&
   flags.write = write;
   flags.append = (record.flags.load() & kHandleAppend) != 0;
   ASSIGN_OR_RETURN(std::unique_ptr<FileHandle> made, fs_->Open(ino, flags, root));
-  made->number = record.number.load();
+  const uint64_t own_number = std::exchange(made->number, record.number.load());
   made->no_atime = (record.flags.load() & kHandleNoAtime) != 0;
   if (write) SyncWhatMayBeUnsynced(*made->inode);
   void* nothing = nullptr;
   if (!Object(index)->compare_exchange_strong(nothing, made.get())) {
+    made->number = own_number;  // the other one's locks stay
     fs_->Release(std::move(made));
     return static_cast<FileHandle*>(nothing);  // another thread was first
   }

@@ -131,11 +131,13 @@ void HandleTable::Settle(uint64_t number) {
   HandleRecord* record = Find(number);
   if (record == nullptr || !record->dirty()) return;
   const uint32_t written = record->written.load();  // before the look at the inode
-  const void* file = Object(IndexOf(number))->load(std::memory_order_acquire);
-  if (file == nullptr) return;
-  Inode& inode = *static_cast<const FileHandle*>(file)->inode;
+  const void* object = Object(IndexOf(number))->load(std::memory_order_acquire);
+  if (object == nullptr) return;
+  const auto* file = static_cast<const FileHandle*>(object);
+  Inode& inode = *file->inode;
   absl::MutexLock lock(&inode.mu);
-  if (!inode.dirty()) record->published.store(written);
+  // An error that this handle has not reported yet would die with the client.
+  if (!inode.dirty() && inode.error_number == file->seen_error) record->published.store(written);
 }
 
 void HandleTable::SettleAll() {
@@ -162,28 +164,13 @@ absl::Status HandleTable::TakeLoss(uint64_t number) {
   return taken ? Lost() : absl::OkStatus();
 }
 
-void HandleTable::NoteLock(uint64_t number) {
-  HandleRecord* record = Find(number);
-  if (record == nullptr || (record->flags.load() & kHandleLocked) != 0) return;
-  record->flags.fetch_or(kHandleLocked);
-}
-
-bool HandleTable::MayHaveOldLocks(uint64_t number) const {
-  const HandleRecord* record = Find(number);
-  return record != nullptr && (record->flags.load() & kHandleOldLocks) != 0;
-}
-
 void HandleTable::RemoveFile(uint64_t number) {
   HandleRecord* record = Find(number);
   if (record == nullptr) return;  // removed before, by a client that died before it said so
   const uint32_t index = IndexOf(number);
   const InodeNumber ino(record->ino.load());
   const bool write = (record->flags.load() & kHandleWrite) != 0;
-  if (MayHaveOldLocks(number)) {
-    // Their end is told with the handle.
-    absl::StatusOr<FileHandle*> opened = File(number, OpContext{});
-    if (opened.ok()) fs_->DoubtLocks(**opened, 0);
-  }
+  record->flags.fetch_or(kHandleClosing);
   std::unique_ptr<FileHandle> file;
   {
     absl::MutexLock lock(&mu_);
@@ -192,6 +179,7 @@ void HandleTable::RemoveFile(uint64_t number) {
   if (file != nullptr) {
     fs_->Release(std::move(file));
   } else {
+    fs_->ReleaseLocksOf(ino, record->number.load());
     holds_->Release(ino, write);
   }
   record->flags.store(0, std::memory_order_release);

@@ -40,6 +40,10 @@ class HandleTable {
 
   // Around each write: between them and the next Settle() a crash loses bytes.
   void NoteWrite(uint64_t number);
+  // What `request` opened for an earlier client, which could not tell the kernel, is closed. Before
+  // each answer that names no handle; with a handle AddFile and AddDirectory do it.
+  void CloseUntold(const RepeatableRequest& request);
+
   // Notes that nothing of it is lost in a crash, if that is so.
   void Settle(uint64_t number);
   void SettleAll();
@@ -47,11 +51,6 @@ class HandleTable {
   // EIO when an earlier client died with bytes of this file. Take: from now on it is told.
   absl::Status PeekLoss(uint64_t number) const;
   absl::Status TakeLoss(uint64_t number);
-
-  // Something may be locked through it from now on. Old: by an earlier client, so that this one
-  // does not know what.
-  void NoteLock(uint64_t number);
-  bool MayHaveOldLocks(uint64_t number) const;
 
   // The kernel gave it up.
   void RemoveFile(uint64_t number);
@@ -77,7 +76,7 @@ class HandleTable {
   };
   // handle_restart.cc
   void TakeOver();
-  void CloseUntold(const RepeatableRequest& request);
+  void TakeOverRecord(uint32_t index, HandleRecord& record, bool lost);
   absl::StatusOr<FileHandle*> OpenAgain(uint32_t index, HandleRecord& record, const OpContext& op);
 
   absl::StatusOr<uint32_t> TakeIndex();

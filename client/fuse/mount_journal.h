@@ -25,11 +25,10 @@ enum HandleFlag : uint32_t {
   kHandleOpen = 1,  // set last, cleared first
   kHandleWrite = 2,
   kHandleDirectory = 4,
-  kHandleLost = 8,       // written bytes are lost, and this handle has not said so yet
-  kHandleLocked = 16,    // something was locked through it
-  kHandleOldLocks = 32,  // and by an earlier client
-  kHandleAppend = 64,    // O_APPEND
-  kHandleNoAtime = 128,  // O_NOATIME
+  kHandleLost = 8,      // written bytes are lost, and this handle has not said so yet
+  kHandleClosing = 16,  // the kernel has given it up
+  kHandleAppend = 32,   // O_APPEND
+  kHandleNoAtime = 64,  // O_NOATIME
 };
 
 // An open file or directory.

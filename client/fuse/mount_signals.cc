@@ -16,14 +16,14 @@ constexpr absl::Duration kOpenFilesGrace = absl::Seconds(3);  // after SIGTERM
 constexpr absl::Duration kRequestsGrace = absl::Seconds(10);  // after SIGUSR1
 constexpr absl::Duration kSignalPoll = absl::Milliseconds(200);
 
+}  // namespace
+
 sigset_t MountSignalSet() {
   sigset_t set;
   sigemptyset(&set);
   for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&set, signal);
   return set;
 }
-
-}  // namespace
 
 void BlockMountSignals() {
   const sigset_t set = MountSignalSet();

@@ -2,6 +2,8 @@
 // another client. They must be blocked in every thread (BlockMountSignals).
 #pragma once
 
+#include <csignal>
+
 #include <atomic>
 #include <functional>
 #include <thread>
@@ -9,6 +11,8 @@
 #include "client/fuse/kernel_session.h"
 
 namespace penstock::client {
+
+sigset_t MountSignalSet();
 
 // In this thread and those it starts later.
 void BlockMountSignals();

@@ -19,6 +19,7 @@ constexpr absl::Duration kOpenTimeout =
     absl::Seconds(10);  // of the first call, and of each later one
 constexpr absl::Duration kInterruptGrace = absl::Seconds(2);  // of a handled SIGINT or SIGTERM
 constexpr absl::Duration kSettleEvery = absl::Seconds(1);
+constexpr absl::Duration kResumePause = absl::Milliseconds(500);
 
 ClientOptions ToClientOptions(const MountOptions& mount, uint64_t first_number) {
   ClientOptions options;
@@ -64,10 +65,14 @@ MountedClient::MountedClient(const MountOptions& options, wire::Address metaserv
       session_(heartbeats_.get(), &holds_, SystemClock(),
                {.subdir = options.subdir,
                 .mountpoint = options.mountpoint,
-                .open_timeout = std::min(options.io_timeout, kOpenTimeout)}),
+                .open_timeout = std::min(options.io_timeout, kOpenTimeout),
+                .client = first_number_}),
       map_watcher_(map_polls_.get(), &maps_),
       meta_(operations_.get(), &session_,
-            {.io_timeout = options.io_timeout, .slots = &journal->slots()}),
+            {.io_timeout = options.io_timeout,
+             .slots = &journal->slots(),
+             .client = first_number_,
+             .on_old_answer = [this] { fs_.OnOldAnswer(); }}),
       chunk_servers_(&transport_, &maps_, rpc_),
       chunks_(&maps_, &chunk_servers_, {.io_timeout = options.io_timeout}),
       writer_(&meta_, &chunks_, [this] { return session_.id(); },
@@ -133,7 +138,34 @@ absl::Status MountedClient::BeginSession() {
   wire::OpenSessionResponse opened;
   if (!opened.ParseFromString(kept)) return absl::DataLossError("mount journal: no session");
   session_.Resume(std::move(opened));
-  return absl::OkStatus();
+  return ResumeAtMetaserver();
+}
+
+// Before anything else is asked: what the dead client still has under way is refused from then on,
+// and what it held comes back. While the metaserver is away the mount waits for it, as its users
+// do.
+absl::Status MountedClient::ResumeAtMetaserver() {
+  wire::ResumeSessionRequest request;
+  request.set_client(first_number_);
+  sigset_t ending = MountSignalSet();
+  sigdelset(&ending, SIGUSR1);  // for later
+  const timespec pause = absl::ToTimespec(kResumePause);
+  while (true) {
+    request.set_session_id(session_.id().value());
+    wire::ResumeSessionResponse held;
+    const absl::Status resumed = heartbeats_->Call(wire::METHOD_RESUME_SESSION, request, &held,
+                                                   {.timeout = kOpenTimeout});
+    if (resumed.ok()) {
+      fs_.TakeOverLocks(held);
+      return absl::OkStatus();
+    }
+    // The session ended: the first call will open another, and all that was held is lost.
+    if (SessionEnded(resumed)) return absl::OkStatus();
+    SPDLOG_WARN("session not resumed yet error={}", resumed.ToString());
+    if (sigtimedwait(&ending, nullptr, &pause) > 0) {
+      return PosixError(EINTR, "ended while the metaserver was away");
+    }
+  }
 }
 
 void MountedClient::KeepSession() {
@@ -181,8 +213,9 @@ absl::Status MountedClient::Run(DeviceDescriptors descriptors,
 }
 
 // Nothing is taken down that has unanswered requests: they would be answered with an error.
-void MountedClient::MakeWay() {
+void MountedClient::MakeWay(HandleTable* handles) {
   FlushAll();
+  handles->SettleAll();
   session_.Leave();
   SPDLOG_INFO("left for another client mountpoint={}", options_.mountpoint);
   std::_Exit(kExitRestart);
@@ -213,14 +246,17 @@ void MountedClient::Stop(bool close_session) {
 
 absl::Status MountedClient::Serve(KernelSession* kernel, HandleTable* handles,
                                   const std::function<void()>& on_ready) {
-  MountSignals signals(kernel, [this] { FlushAll(); });
+  MountSignals signals(kernel, [this, handles] {
+    FlushAll();
+    handles->SettleAll();
+  });
   signals.Start();
   std::thread ready([&] {
     pthread_setname_np(pthread_self(), "ready");
+    kernel->DropCaches(handles->inherited());
     maps_.WaitNewer(0, absl::Seconds(2));
     if (!kernel->resumed()) kernel->TuneReadAhead();  // which asks the metaserver
     if (on_ready) on_ready();
-    kernel->DropCaches(handles->inherited());
   });
   net::Interrupt ended;
   std::thread settler([&] {
@@ -234,7 +270,7 @@ absl::Status MountedClient::Serve(KernelSession* kernel, HandleTable* handles,
   const absl::Status served = kernel->Serve();
   ended.Fire();
   signals.Stop();
-  if (signals.restart()) MakeWay();
+  if (signals.restart()) MakeWay(handles);
   ready.join();
   settler.join();
   fs_.lock_waits().Stop();  // while requests can still be answered

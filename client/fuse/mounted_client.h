@@ -35,12 +35,13 @@ class MountedClient {
   EventStream::Handled OnEvent(SessionId session, const wire::SessionEvent& event,
                                wire::EventAck* ack);
   absl::Status BeginSession();
+  absl::Status ResumeAtMetaserver();
   void KeepSession();
   void Start();
   void Stop(bool close_session);
   absl::Status Serve(KernelSession* kernel, HandleTable* handles,
                      const std::function<void()>& on_ready);
-  [[noreturn]] void MakeWay();
+  [[noreturn]] void MakeWay(HandleTable* handles);
   void FlushAll();
 
   const MountOptions options_;

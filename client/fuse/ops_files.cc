@@ -50,7 +50,10 @@ void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fu
     // The name came up meanwhile; perhaps one of the caller's groups lets him in.
     created = request.fs().Create({request.Ino(parent), name}, mode, FlagsOf(fi), request.op());
   }
-  if (!created.ok()) return request.Reply(created.status());
+  if (!created.ok()) {
+    request.handles().CloseUntold(request.repeatable());
+    return request.Reply(created.status());
+  }
   absl::Status filled = FillOpen(request, std::move(created->handle), fi);
   if (!filled.ok()) return request.Reply(filled);
   HandleTable& handles = request.handles();
@@ -63,7 +66,10 @@ void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fu
 void Open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
   Request request(req);
   auto opened = request.fs().Open(request.Ino(ino), FlagsOf(fi), request.op());
-  if (!opened.ok()) return request.Reply(opened.status());
+  if (!opened.ok()) {
+    request.handles().CloseUntold(request.repeatable());
+    return request.Reply(opened.status());
+  }
   absl::Status filled = FillOpen(request, std::move(*opened), fi);
   if (!filled.ok()) return request.Reply(filled);
   if (fuse_reply_open(request.Finish(), fi) == -ENOENT) request.handles().RemoveFile(fi->fh);
@@ -122,7 +128,6 @@ void Flush(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
   absl::Status status = request.fs().Flush(**handle, request.op());
   request.handles().Settle(fi->fh);
   // After the bytes: who gets the lock next must see them.
-  if (request.handles().MayHaveOldLocks(fi->fh)) request.fs().DoubtLocks(**handle, fi->lock_owner);
   request.fs().ReleaseOwner(**handle, fi->lock_owner);
   // Left for the others that have it open, as in FileSystem::Flush.
   if (status.ok() && (*handle)->write) status = request.handles().PeekLoss(fi->fh);

@@ -82,7 +82,6 @@ void Park(Request& request, uint64_t ticket) {
 void SetLock(Request& request, const fuse_file_info* fi, wire::FileLock lock, bool wait) {
   auto handle = request.File(fi);
   if (!handle.ok()) return request.Reply(handle.status());
-  request.handles().NoteLock(fi->fh);  // before: a client that dies leaves it to the next one
   if (!wait || lock.type() == wire::LOCK_TYPE_NONE) {
     return request.Reply(request.fs().SetLock(**handle, std::move(lock), request.op()));
   }

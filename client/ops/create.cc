@@ -28,6 +28,7 @@ absl::StatusOr<CreatedFile> FileSystem::Create(EntryName name, uint32_t mode, Op
   RETURN_IF_ERROR(answer.status());
   wire::CreateResponse response = *std::move(answer);
   const InodeNumber ino(response.entry().attr().ino());
+  if (op.request != nullptr && op.request->answer_is_old) return OpenCreated(ino, flags, op);
   // Told of before anything that happens to the file now: it is among what is held.
   holds_->Hold(ino, flags.write);
   change.IsHere(0, ino, response.entry().attr().mode());
@@ -49,6 +50,21 @@ absl::StatusOr<CreatedFile> FileSystem::Create(EntryName name, uint32_t mode, Op
   created.entry = created.handle->inode->Merged();
   created.entry.set_leased_by(0);
   return created;
+}
+
+// An earlier client made it, and died. The answer is of then: the file is opened as it is now, which
+// its maker may, whatever its mode.
+absl::StatusOr<CreatedFile> FileSystem::OpenCreated(InodeNumber ino, OpenFlags flags,
+                                                    const OpContext& op) {
+  OpContext root;
+  root.interrupt = op.interrupt;
+  flags.truncate = flags.exclusive = false;
+  CreatedFile opened;
+  ASSIGN_OR_RETURN(opened.handle, Open(ino, flags, root));
+  absl::MutexLock lock(&opened.handle->inode->mu);
+  opened.entry = opened.handle->inode->Merged();
+  opened.entry.set_leased_by(0);
+  return opened;
 }
 
 // The file is there after all, others write it, and it is to be emptied: that takes its turn.

@@ -93,19 +93,19 @@ void FileSystem::ReleaseOwner(const FileHandle& handle, uint64_t owner) {
   ReleaseLocks(request, locks_.OfOwner(ino, owner));
 }
 
-void FileSystem::DoubtLocks(const FileHandle& handle, uint64_t owner) {
-  wire::FileLock lock;
-  Complete(handle, lock);
-  lock.set_owner(owner);
-  locks_.Doubt(lock);
+void FileSystem::ReleaseLocksOf(InodeNumber ino, uint64_t handle) {
+  wire::ReleaseLocksRequest request;
+  request.set_ino(ino.value());
+  request.set_by_handle(true);
+  request.set_handle(handle);
+  ReleaseLocks(request, locks_.OfHandle(ino, handle));
 }
 
-void FileSystem::ReleaseHandle(const FileHandle& handle) {
-  wire::ReleaseLocksRequest request;
-  request.set_ino(handle.inode->ino.value());
-  request.set_by_handle(true);
-  request.set_handle(handle.number);
-  ReleaseLocks(request, locks_.OfHandle(handle.inode->ino, handle.number));
+void FileSystem::TakeOverLocks(const wire::ResumeSessionResponse& held) {
+  for (const wire::FileLock& lock : held.locks()) {
+    locks_.Begin(lock);
+    locks_.End(lock, LockTable::Outcome::kDone);
+  }
 }
 
 void FileSystem::ReleaseLocks(const wire::ReleaseLocksRequest& request,

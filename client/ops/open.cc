@@ -107,7 +107,7 @@ void FileSystem::Release(std::unique_ptr<FileHandle> handle) {
                    status.ToString());
     }
   }
-  ReleaseHandle(*handle);
+  ReleaseLocksOf(inode->ino, handle->number);
   handle.reset();
   inode->Unpin();
   holds_->Release(inode->ino, write);

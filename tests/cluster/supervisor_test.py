@@ -12,6 +12,7 @@ import unittest
 
 import harness
 from cluster_under_test import wait_for
+from lock_process import LockProcess
 from harness import read_file, write_file
 
 CHUNK = 4 << 20
@@ -256,6 +257,34 @@ class SupervisorTest(harness.ClusterTest):
             self.assertEqual(os.pread(file.fileno(), 20_000, 0), b"not synced" * 1000)
         self.expect_the_supervisor()
 
+    def test_restart_by_the_verb_under_a_steady_writer_loses_nothing(self):
+        with open(self.path("f"), "wb", buffering=0) as file:
+            stop = threading.Event()
+            problems, written = [], 0
+
+            def write():
+                nonlocal written
+                while not stop.is_set():
+                    try:
+                        file.write(b"steady" * 100)
+                        written += 600
+                    except OSError as error:
+                        problems.append(error)
+                        return
+                    time.sleep(0.001)
+            writer = threading.Thread(target=write)
+            writer.start()
+            try:
+                for _ in range(3):
+                    self.cluster.penstock("restart", self.cluster.mountpoint)
+                    time.sleep(0.3)
+            finally:
+                stop.set()
+                writer.join(60)
+            self.assertEqual(problems, [])
+            os.fsync(file.fileno())
+        self.assertEqual(read_file(self.path("f")), b"steady" * (written // 6))
+
     def test_clients_are_one_session(self):
         def sessions():
             listing = self.cluster.admin("client", "ls")
@@ -265,6 +294,102 @@ class SupervisorTest(harness.ClusterTest):
         self.kill()
         os.listdir(self.root)
         self.assertEqual(sessions(), before)
+
+
+class OtherNodesTest(harness.ClusterTest):
+    """What a client that died leaves to those on other nodes."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.other_base = cls.cluster.mount_again("other")
+
+    def setUp(self):
+        super().setUp()
+        write_file(self.path("f"), b"x" * 100)
+        self.other = os.path.join(self.other_base, os.path.relpath(self.path("f"), self.base))
+        wait_for(lambda: os.path.exists(self.other), 10, "the file at the other mount")
+
+    def at(self, path):
+        process = LockProcess(path)
+        self.addCleanup(process.stop)
+        return process
+
+    def kill_client(self):
+        before = self.cluster.kill_client()
+        wait_for(lambda: self.cluster.client_of(self.cluster.mountpoint) not in (None, before), 30,
+                 "a new client")
+
+    def test_locks_outlive_the_client_and_then_the_metaserver(self):
+        for kind in ("fcntl", "ofd", "flock"):
+            with self.subTest(kind):
+                holder, other = self.at(self.path("f")), self.at(self.other)
+                self.assertEqual(holder.lock(kind), "ok")
+                self.kill_client()
+                self.cluster.kill("metaserver")
+                self.cluster.up()
+                self.assertEqual(other.lock(kind), "busy")
+                # Closing any descriptor ends a process's locks of the file, the last one the others.
+                holder.stop()
+                wait_for(lambda: other.lock(kind) == "ok", 10, f"the end of {kind}")
+                other.stop()
+
+    def test_a_wait_that_nobody_waits_any_more_is_not_granted(self):
+        for kind in ("fcntl", "flock"):
+            with self.subTest(kind):
+                waiter, holder, next_one = (self.at(self.path("f")), self.at(self.other),
+                                            self.at(self.other))
+                self.assertEqual(holder.lock(kind), "ok")
+                waiter.wait(kind)
+                self.waits(1)
+                self.kill_client()
+                waiter.stop()
+                self.waits(0)
+                holder.stop()
+                wait_for(lambda: next_one.lock(kind) == "ok", 10, "the lock for the next one")
+                next_one.stop()
+
+    def waits(self, number):
+        def count():
+            listing = self.cluster.admin("client", "ls")
+            clients = listing["clients"] if isinstance(listing, dict) else listing
+            return sum(int(client.get("locks_waiting", 0)) for client in clients) == number
+        wait_for(count, 15, f"{number} waits")
+
+    def test_a_shared_file_is_written_on_after_a_client_died_in_its_turn(self):
+        for _ in range(5):
+            writer = subprocess.Popen(
+                ["python3", "-c", "import os, sys\n"
+                 "fd = os.open(sys.argv[1], os.O_WRONLY)\n"
+                 "while True: os.pwrite(fd, b'w' * 5000, 0)", self.path("f")],
+                stderr=subprocess.DEVNULL)
+            fd = os.open(self.other, os.O_WRONLY)
+            try:
+                for _ in range(20):
+                    os.pwrite(fd, b"o" * 5000, 0)
+                self.cluster.kill_client()
+                writer.kill()
+                begun = time.monotonic()
+                os.pwrite(fd, b"e" * 5000, 0)
+                os.ftruncate(fd, 4000)
+                self.assertLess(time.monotonic() - begun, 30)
+            finally:
+                os.close(fd)
+                writer.kill()
+                writer.wait(60)
+            self.assertEqual(read_file(self.other), b"e" * 4000)
+
+    def test_pages_of_a_hung_and_then_killed_client_are_not_shown(self):
+        with open(self.path("f"), "rb", buffering=0) as reading:
+            self.assertEqual(os.pread(reading.fileno(), 200, 0), b"x" * 100)
+            hung = self.cluster.client_of(self.cluster.mountpoint)
+            os.kill(hung, signal.SIGSTOP)
+            try:
+                write_file(self.other, b"n" * 50)  # waits for the end of the leases
+            finally:
+                self.kill_client()
+            wait_for(lambda: os.pread(reading.fileno(), 200, 0) == b"n" * 50, 20, "the new bytes")
+        self.assertEqual(read_file(self.path("f")), b"n" * 50)
 
 
 class MountEndTest(harness.ClusterTest):
