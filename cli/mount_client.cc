@@ -111,6 +111,7 @@ absl::StatusOr<Plan> MakePlan(const MountCommand& command) {
   options.allow_other = s.allow_other;
   options.default_permissions = s.default_permissions;
   options.sync_on_close = s.sync_on_close;
+  options.metrics = s.metrics;
   options.read_only = s.read_only;
   options.memory_bytes = s.memory_bytes;
   options.max_connections = s.max_connections;

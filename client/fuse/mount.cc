@@ -14,6 +14,7 @@
 
 #include "client/alarm.h"
 #include "client/chunk_client.h"
+#include "client/client_metrics.h"
 #include "client/event_stream.h"
 #include "client/file_system.h"
 #include "client/fuse/kernel_session.h"
@@ -67,6 +68,7 @@ class MountedClient {
                                wire::EventAck* ack);
   void WaitForSignal(KernelSession* kernel);
   void FlushAll();
+  absl::Status ServeMetrics();
 
   const MountOptions options_;
   const wire::Address metaserver_;
@@ -88,6 +90,7 @@ class MountedClient {
   FileWriter writer_;
   FileSystem fs_;
   EventStream events_;
+  std::unique_ptr<MetricsServer> metrics_;  // nullptr: not wanted
   std::atomic<bool> ended_{false};
 };
 
@@ -178,7 +181,15 @@ void MountedClient::AddTransports(wire::SessionHeartbeatRequest* report) const {
   }
 }
 
+absl::Status MountedClient::ServeMetrics() {
+  if (options_.metrics.empty()) return absl::OkStatus();
+  auto source = [this] { return ClientMetrics(meta_, cache_, fs_); };
+  ASSIGN_OR_RETURN(metrics_, MetricsServer::Listen(options_.metrics, source));
+  return absl::OkStatus();
+}
+
 absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
+  RETURN_IF_ERROR(ServeMetrics());
   RETURN_IF_ERROR(
       Annotate(session_.Open(OpContext{}), absl::StrCat("metaserver ", options_.metaserver)));
   InterruptGrace interrupts(kInterruptGrace);
@@ -195,6 +206,7 @@ absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
     map_watcher_.Start();
     writer_.Start();
     fs_.read_times().Start();
+    fs_.prefetch().Start();
     interrupts.Start();
     fs_.lock_waits().Start();
     std::thread signals([&] {
@@ -215,6 +227,7 @@ absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
     ready.join();
     fs_.lock_waits().Stop();  // while requests can still be answered
     FlushAll();
+    fs_.prefetch().Stop();
     fs_.read_times().Stop();
     writer_.Stop();
     map_watcher_.Stop();
