@@ -68,6 +68,7 @@ void ApplySettings(const MountSettings& settings, client::MountOptions& options)
   options.allow_other = settings.allow_other;
   options.default_permissions = settings.default_permissions;
   options.sync_on_close = settings.sync_on_close;
+  options.metrics = settings.metrics;
   options.read_only = settings.read_only;
   options.memory_bytes = settings.memory_bytes;
   options.max_connections = settings.max_connections;

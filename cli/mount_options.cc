@@ -10,6 +10,7 @@
 
 #include "cli/paths.h"
 #include "cli/verbs.h"
+#include "common/metrics_server.h"
 #include "common/status.h"
 
 namespace penstock::cli {
@@ -91,6 +92,15 @@ absl::Status SetInt(const Option& option, int least, int most, int* target) {
   return absl::OkStatus();
 }
 
+absl::Status SetAddress(const Option& option, std::string* target) {
+  const std::string address(option.value.value_or(""));
+  if (!CheckMetricsAddress(address).ok()) {
+    return BadValue(option, "HOST:PORT is expected, such as 127.0.0.1:9410");
+  }
+  *target = address;
+  return absl::OkStatus();
+}
+
 absl::Status SetText(const Option& option, bool is_path, std::string* target) {
   if (option.value.value_or("").empty()) return BadValue(option, "a value is expected");
   *target = is_path ? AbsolutePath(*option.value) : std::string(*option.value);
@@ -106,6 +116,7 @@ std::optional<absl::Status> ApplyValue(const Option& option, MountSettings& sett
   if (option.name == "read_ahead_kib") return SetInt(option, 0, 1 << 20, &settings.read_ahead_kib);
   if (option.name == "log_file") return SetText(option, true, &settings.log_file);
   if (option.name == "log_level") return SetText(option, false, &settings.log_level);
+  if (option.name == "metrics") return SetAddress(option, &settings.metrics);
   if (option.name == "pid_file") return SetText(option, true, &settings.pid_file);
   return std::nullopt;
 }
@@ -193,6 +204,7 @@ std::string MountOptionsHelp() {
   log_file=FILE        the client's log
   log_level=info       debug, info, warning or error
   pid_file=FILE        written while mounted
+  metrics=HOST:PORT    serves Prometheus metrics at http://HOST:PORT/metrics
   allow_other          everybody may use the mount (root's default; no_allow_other turns it off)
   noatime              reads change no access times: saves a call for the first read of each file
   relatime strictatime nodiratime   which reads do (relatime is the default)

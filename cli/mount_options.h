@@ -31,6 +31,7 @@ struct MountSettings {
   std::string log_file;                                    // of the client; empty: chosen
   std::string log_level = "info";
   std::string pid_file;  // additional, for scripts
+  std::string metrics;   // HOST:PORT for Prometheus; empty: none
 };
 
 // Applies comma-separated options in order, the last one wins. A usage error names an unknown

@@ -216,8 +216,10 @@ void EntryCache::StorePage(uint64_t token, const wire::ReaddirRequest& request,
       lease.unknown = 0;
       lease.complete = false;
     }
-    lease.listing = whole && next;
-    if (lease.listing) {
+    // A page of another listing, before or behind, leaves the one under way alone.
+    if (!whole) lease.listing = false;
+    if (whole && next) {
+      lease.listing = true;
       lease.listed_through = response.entries().empty()
                                  ? request.start_after()
                                  : response.entries(response.entries_size() - 1).name();
@@ -325,6 +327,11 @@ void EntryCache::FinishRelease(const std::vector<InodeNumber>& leases) {
     releasing_.erase(lease.value());
     NoteDrop(LeaseMark(lease.value()));  // an answer from before holds no lease
   }
+}
+
+size_t EntryCache::lease_count() const {
+  absl::MutexLock lock(&mu_);
+  return leases_.size();
 }
 
 std::vector<uint64_t> EntryCache::leases() const {

@@ -28,6 +28,7 @@ FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWr
           options_.atime),
       inodes_(options_.cached_inodes),
       lookups_(options_.fresh_lookup, clock),
+      prefetch_([this](InodeNumber ino) { return OpenDirectory(ino); }),
       clock_(clock),
       last_handle_(options_.first_number),
       locks_(clock),
@@ -95,7 +96,8 @@ std::unique_ptr<FileHandle> FileSystem::MakeHandle(std::shared_ptr<Inode> inode,
     absl::MutexLock lock(&inode->mu);
     inode->Absorb(entry);
     const uint64_t version = inode->entry.attr().data_version();
-    handle->keep_cache = inode->cached_version != 0 && inode->cached_version == version;
+    handle->keep_cache =
+        !inode->stale && inode->cached_version != 0 && inode->cached_version == version;
     inode->cached_version = version;
     handle->seen_error = inode->error_number;
   }

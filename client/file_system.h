@@ -24,6 +24,7 @@
 #include "client/hold_table.h"
 #include "client/inode_table.h"
 #include "client/kernel_cache.h"
+#include "client/listing_prefetch.h"
 #include "client/lock_table.h"
 #include "client/lock_waits.h"
 #include "client/page_drops.h"
@@ -151,6 +152,7 @@ class FileSystem {
   void NoteDirectoryRead(const DirectoryReader& reader, const OpContext& op);
   absl::Status SyncMetadata(const OpContext& op);
   ReadTimes& read_times() { return read_times_; }
+  ListingPrefetch& prefetch() { return prefetch_; }
 
   // Events of the session (file_system_events.cc).
   void OnSessionLost(SessionId lost);
@@ -167,6 +169,14 @@ class FileSystem {
   void Stop();
 
   const ClientOptions& options() const { return options_; }
+  // What the kernel asked for, since the start.
+  struct Counters {
+    std::atomic<uint64_t> lookups_cached{0};
+    std::atomic<uint64_t> lookups_asked{0};
+    std::atomic<uint64_t> read_bytes{0};
+    std::atomic<uint64_t> written_bytes{0};
+  };
+  const Counters& counters() const { return counters_; }
 
  private:
   // From the cache while a lease covers it, else from the metaserver.
@@ -233,8 +243,10 @@ class FileSystem {
   ReadTimes read_times_;
   InodeTable inodes_;
   FreshLookups lookups_;
+  ListingPrefetch prefetch_;
   Clock* const clock_;
   std::atomic<uint64_t> last_handle_;
+  Counters counters_;
   LockTable locks_;
   LockWaits lock_waits_;
 };

@@ -12,6 +12,8 @@ namespace {
 
 // Who asks what was written here waits for it no longer than this.
 constexpr absl::Duration kFlushWithin = absl::Seconds(3);
+// From its announcement to its end, and until the metaserver's death is noticed.
+constexpr absl::Duration kChangeMayTake = absl::Minutes(1);
 
 }  // namespace
 
@@ -36,10 +38,17 @@ void FileSystem::OnSessionLost(SessionId lost) {
 
 void FileSystem::OnServerRestart() {
   lock_waits_.OnServerRestart();
-  inodes_.ForEach([](Inode& inode) {
+  // A change that was told of just before may have been applied, and told of again, by nobody.
+  std::vector<InodeNumber> doubtful;
+  inodes_.ForEach([&](Inode& inode) {
     absl::MutexLock lock(&inode.mu);
     inode.accept_any = true;
+    if (inode.handles == 0 || clock_->Now() - inode.stale_said_at > kChangeMayTake) return;
+    inode.stale = true;
+    ++inode.stale_said;
+    doubtful.push_back(inode.ino);
   });
+  for (InodeNumber ino : doubtful) DropPages(ino, [] {});
 }
 
 void FileSystem::DropFromKernel(const EntryCache::Dropped& dropped) {
@@ -82,6 +91,7 @@ void FileSystem::MarkChanged(const wire::ChangedInode& changed) {
   if (!changed.data()) return;
   inode->stale = true;
   ++inode->stale_said;
+  inode->stale_said_at = clock_->Now();
 }
 
 // One event's answer, given when the last of what it waits for is done.

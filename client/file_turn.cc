@@ -23,26 +23,41 @@ absl::Status FileWriter::CheckShared(const Inode& inode, const OpContext& op) co
 }
 
 absl::Status FileWriter::TakeTurn(const InodePtr& inode, const OpContext& op) {
-  uint64_t said = 0;
   {
     absl::MutexLock lock(&inode->mu);
     auto free = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return !inode->turn; };
     RETURN_IF_ERROR(WaitUntil(&inode->mu, free, kTurnWait, op));
     inode->turn = true;
-    said = inode->shared_said;
+  }
+  for (int round = 0; round < kRounds; ++round) {
+    auto newest = AskInTurn(*inode, op);
+    if (newest.ok() && *newest) return absl::OkStatus();
+    if (newest.ok()) continue;
+    EndTurn(*inode);
+    return newest.status();
+  }
+  EndTurn(*inode);
+  return PosixError(EIO, "the file kept being changed by others");
+}
+
+// False: it was said meanwhile that its bytes are changed, by a call that began before the turn.
+absl::StatusOr<bool> FileWriter::AskInTurn(Inode& inode, const OpContext& op) {
+  uint64_t shared_said = 0, stale_said = 0;
+  {
+    absl::MutexLock lock(&inode.mu);
+    shared_said = inode.shared_said;
+    stale_said = inode.stale_said;
   }
   wire::BeginSharedWriteRequest request;
-  request.set_ino(inode->ino.value());
-  auto response = meta_->Query<wire::EntryResponse>(wire::METHOD_BEGIN_SHARED_WRITE, request, op);
-  if (!response.ok()) {
-    EndTurn(*inode);
-    return response.status();
-  }
-  absl::MutexLock lock(&inode->mu);
-  inode->Absorb(response->entry());
-  inode->stale = false;  // whoever changes its bytes has the turn
-  if (inode->shared_said == said) inode->shared = response->entry().shared();
-  return absl::OkStatus();
+  request.set_ino(inode.ino.value());
+  ASSIGN_OR_RETURN(const wire::EntryResponse response,
+                   meta_->Query<wire::EntryResponse>(wire::METHOD_BEGIN_SHARED_WRITE, request, op));
+  absl::MutexLock lock(&inode.mu);
+  inode.Absorb(response.entry());
+  if (inode.shared_said == shared_said) inode.shared = response.entry().shared();
+  if (inode.stale_said != stale_said) return false;
+  inode.stale = false;
+  return true;
 }
 
 void FileWriter::EndTurn(Inode& inode) {

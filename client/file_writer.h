@@ -143,6 +143,7 @@ class FileWriter {
   std::vector<InodePtr> DirtyInodes() const;
 
   // file_turn.cc
+  absl::StatusOr<bool> AskInTurn(Inode& inode, const OpContext& op);
   absl::Status TakeTurn(const InodePtr& inode, const OpContext& op);
   void EndTurn(Inode& inode);
   absl::Status CheckShared(const Inode& inode, const OpContext& op) const

@@ -133,6 +133,7 @@ class Inode {
   // Its bytes were changed elsewhere: the record is asked for before it is used again.
   bool stale ABSL_GUARDED_BY(mu) = false;
   uint64_t stale_said ABSL_GUARDED_BY(mu) = 0;
+  absl::Time stale_said_at ABSL_GUARDED_BY(mu) = absl::InfinitePast();
   UnsentRead unsent_read ABSL_GUARDED_BY(mu);
 
   // As errseq_t: each handle reports an error once.

@@ -68,7 +68,7 @@ absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& requ
     }
     // The first try of a mutation is waited for, so that a signal rarely leaves its outcome open.
     const bool interruptible = !kind.mutation || attempt > 0;
-    calls_.fetch_add(1, std::memory_order_relaxed);
+    calls_[static_cast<size_t>(kind.method)].fetch_add(1, std::memory_order_relaxed);
     absl::Status status =
         transport_->Call(kind.method, request, response,
                          {.timeout = std::min(options_.try_timeout, deadline - absl::Now()),

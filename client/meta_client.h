@@ -31,7 +31,10 @@ class MetaClient : public MetaApi {
   // `transport` and `session` must outlive the client.
   MetaClient(MetaTransport* transport, Session* session, MetaClientOptions options);
 
-  uint64_t calls() const { return calls_.load(std::memory_order_relaxed); }  // tries included
+  // Requests sent, tries included.
+  uint64_t calls(wire::Method method) const {
+    return calls_[static_cast<size_t>(method)].load(std::memory_order_relaxed);
+  }
 
  protected:
   absl::Status Send(Kind kind, google::protobuf::Message* request, wire::MetaContext* context,
@@ -49,7 +52,7 @@ class MetaClient : public MetaApi {
   Session* const session_;
   const MetaClientOptions options_;
   MutationSlots slots_;
-  std::atomic<uint64_t> calls_{0};
+  std::array<std::atomic<uint64_t>, wire::Method_ARRAYSIZE> calls_{};
 };
 
 }  // namespace penstock::client

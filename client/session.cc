@@ -159,8 +159,9 @@ void Session::Beat(bool* again) {
     request.set_client(options_.client);
     whole = whole_;
   }
-  holds_->FillReport(whole, &request);
+  // The leases first: a file that was opened under one that is given up here is among what is held.
   if (events_.add_leases) events_.add_leases(whole, &request);
+  holds_->FillReport(whole, &request);
   if (events_.add_transports) events_.add_transports(&request);
   wire::SessionHeartbeatResponse response;
   const absl::Duration sent = clock_->SinceBoot();

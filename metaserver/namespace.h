@@ -157,12 +157,12 @@ class Namespace {
     std::vector<Recall> recalls;
     std::vector<Mutation::NotShared> not_shared;
     SessionId self;
-    InodeNumber opens;                      // valid: whose bytes are about to change
-    std::vector<DataChanges::Go> released;  // of those that are told
+    InodeNumber opens;  // valid: whose bytes are about to change
     bool empty() const { return recalls.empty() && not_shared.empty() && !opens.valid(); }
   };
   absl::StatusOr<Waiting> Attempt(Run& run, absl::FunctionRef<absl::Status(Mutation&)> prepare);
   absl::Status Apply(Run& run, Mutation& mutation);
+  void RefuseLeases(google::protobuf::Message& response) const;
   absl::StatusOr<Waiting> FindWaiting(Run& run, Mutation& mutation);
   absl::Status RunBlocking(Run& run, absl::FunctionRef<absl::Status(Mutation&)> prepare);
   void StartMutation(const wire::MetaContext& context,

@@ -115,7 +115,7 @@ void Namespace::SendRecalls(DataChange& change, Waiting waiting,
            all->Answered();
          });
   }
-  for (DataChanges::Go& go : waiting.released) std::move(go)();
+  data_changes_.LetGo(change);
   for (const Mutation::NotShared& writer : waiting.not_shared) {
     wire::SessionEvent event;
     event.add_shared(writer.ino.value());

@@ -12,19 +12,24 @@
 namespace penstock::metaserver {
 namespace {
 
-// Every reply with an entry carries the log index of the state it shows.
-void StampEntry(google::protobuf::Message& response, const char* field, uint64_t log_index) {
-  const auto* descriptor = response.GetDescriptor()->FindFieldByName(field);
-  if (descriptor == nullptr) return;
-  if (!response.GetReflection()->HasField(response, descriptor)) return;
-  auto* entry = response.GetReflection()->MutableMessage(&response, descriptor);
-  if (auto* typed = dynamic_cast<wire::Entry*>(entry)) typed->set_log_index(log_index);
+// Of a change that others keep asking about: from here on it is applied first and told after.
+constexpr int kMostRounds = 6;
+
+// The entries in an answer.
+template <typename Use>
+void ForEntries(google::protobuf::Message& response, Use use) {
+  for (const char* field : {"entry", "removed", "moved", "replaced"}) {
+    const auto* descriptor = response.GetDescriptor()->FindFieldByName(field);
+    if (descriptor == nullptr) continue;
+    if (!response.GetReflection()->HasField(response, descriptor)) continue;
+    auto* entry = response.GetReflection()->MutableMessage(&response, descriptor);
+    if (auto* typed = dynamic_cast<wire::Entry*>(entry)) use(*typed);
+  }
 }
 
+// Every reply with an entry carries the log index of the state it shows.
 void Stamp(google::protobuf::Message& response, uint64_t log_index) {
-  for (const char* field : {"entry", "removed", "moved", "replaced"}) {
-    StampEntry(response, field, log_index);
-  }
+  ForEntries(response, [&](wire::Entry& entry) { entry.set_log_index(log_index); });
   if (auto* empty = dynamic_cast<wire::EmptyResponse*>(&response)) empty->set_log_index(log_index);
 }
 
@@ -54,6 +59,9 @@ struct Namespace::Run {
   LeaseChange change;
   DataChange data_change;
   bool opens = false;  // it has been looked whether it may see what it opens
+  int rounds = 0;      // of telling others
+  std::vector<Recall> late;
+  bool applied = false;
   bool recorded = false;
 };
 
@@ -70,14 +78,15 @@ absl::StatusOr<Namespace::Waiting> Namespace::FindWaiting(Run& run, Mutation& mu
   for (const Recall& recall : waiting.recalls) {
     for (const Touched::Record& record : recall.records) {
       if (!record.data || recall.session == self) continue;
-      data_changes_.Tell(run.data_change, record.ino, recall.session, &waiting.released);
+      data_changes_.Told(run.data_change, record.ino, recall.session);
     }
   }
   // Who has the file open has its bytes in memory, with or without a lease.
   for (const Touched::Record& record : touched.records) {
     if (!record.data) continue;
+    data_changes_.NoteAsked(record.ino, self);
     for (const OpenElsewhere& other : sessions_->Others(record.ino, self)) {
-      if (data_changes_.Tell(run.data_change, record.ino, other.session, &waiting.released)) {
+      if (data_changes_.Tell(run.data_change, record.ino, other.session)) {
         waiting.recalls.push_back({other.session, {}, {record}});
       }
     }
@@ -86,7 +95,19 @@ absl::StatusOr<Namespace::Waiting> Namespace::FindWaiting(Run& run, Mutation& mu
       data_changes_.Knows(mutation.opens(), self)) {
     waiting.opens = mutation.opens();
   }
+  // Who is asked for its record, or changes it, all the time would put this off for ever.
+  if (run.rounds++ >= kMostRounds) {
+    for (Recall& recall : waiting.recalls) run.late.push_back(std::move(recall));
+    waiting.recalls.clear();
+  }
   return waiting;
+}
+
+// What another change is about to make wrong is not kept: who asked has been told of that already.
+void Namespace::RefuseLeases(google::protobuf::Message& response) const {
+  ForEntries(response, [this](wire::Entry& entry) {
+    if (leases_.IsChanging(InodeNumber(entry.attr().ino()))) entry.set_leased_by(0);
+  });
 }
 
 void Namespace::EndChange(Run& run) {
@@ -112,7 +133,9 @@ absl::Status Namespace::Apply(Run& run, Mutation& mutation) {
     index = *committed;
   }
   mutation.RunOnApplied();
+  leases_.Applied(run.change, SessionId(context.session_id()));
   leases_.End(run.change);
+  if (run.response != nullptr) RefuseLeases(*run.response);
   mutation.locks().Release();
   EndChange(run);  // calls who waits: not under the locks
   if (mutation.sync()) RETURN_IF_ERROR(log_->Sync());
@@ -123,6 +146,7 @@ absl::Status Namespace::Apply(Run& run, Mutation& mutation) {
 absl::StatusOr<Namespace::Waiting> Namespace::Attempt(
     Run& run, absl::FunctionRef<absl::Status(Mutation&)> prepare) {
   const wire::MetaContext& context = *run.context;
+  if (run.applied) return Waiting();
   if (stopping_) return absl::UnavailableError("the metaserver is being stopped");
   if (run.response != nullptr && !sessions_->AllBack()) {
     return absl::AbortedError("the metaserver was started anew and waits for its clients");
@@ -141,7 +165,9 @@ absl::StatusOr<Namespace::Waiting> Namespace::Attempt(
   ASSIGN_OR_RETURN(Waiting waiting, FindWaiting(run, mutation));
   if (!waiting.empty()) return waiting;
   RETURN_IF_ERROR(Apply(run, mutation));
-  return Waiting();
+  run.applied = true;
+  waiting.recalls = std::move(run.late);
+  return waiting;
 }
 
 // For the metaserver's own changes, and for tests: waits for answers on the calling thread.
@@ -215,6 +241,7 @@ absl::Status Namespace::Replay(const wire::MetaContext& context, const std::stri
       }));
     }
   }
+  ForEntries(response, [](wire::Entry& entry) { entry.set_leased_by(0); });
   Stamp(response, log_->last_index());
   return absl::OkStatus();
 }

@@ -31,6 +31,7 @@ struct MountOptions {
   int max_connections = 8;       // to each server
   int read_ahead_kib = 8192;     // of the mount's device, as root; 8 requests of 1 MiB in flight
   std::vector<std::string> kernel_options;  // dev, suid, noatime, ... as mount(8) names them
+  std::string metrics;                      // HOST:PORT for Prometheus; empty: none
   std::string fsname;                       // in the mount table; empty: penstock:METASERVER
 };
 

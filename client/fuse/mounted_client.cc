@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "client/alarm.h"
+#include "client/client_metrics.h"
 #include "client/fuse/mount_signals.h"
 #include "client/wait.h"
 #include "common/status.h"
@@ -153,8 +154,8 @@ absl::Status MountedClient::ResumeAtMetaserver() {
   while (true) {
     request.set_session_id(session_.id().value());
     wire::ResumeSessionResponse held;
-    const absl::Status resumed = heartbeats_->Call(wire::METHOD_RESUME_SESSION, request, &held,
-                                                   {.timeout = kOpenTimeout});
+    const absl::Status resumed =
+        heartbeats_->Call(wire::METHOD_RESUME_SESSION, request, &held, {.timeout = kOpenTimeout});
     if (resumed.ok()) {
       fs_.TakeOverLocks(held);
       return absl::OkStatus();
@@ -175,8 +176,23 @@ void MountedClient::KeepSession() {
   if (!kept.ok()) SPDLOG_ERROR("a restart will open a new session error={}", kept.ToString());
 }
 
+absl::Status MountedClient::ServeMetrics() {
+  if (options_.metrics.empty()) return absl::OkStatus();
+  auto source = [this] { return ClientMetrics(meta_, cache_, fs_); };
+  auto server = MetricsServer::Listen(options_.metrics, source);
+  if (server.ok()) {
+    metrics_ = *std::move(server);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::string kept, journal_->session());
+  if (kept.empty()) return server.status();
+  SPDLOG_ERROR("no metrics error={}", server.status().ToString());  // the mount goes on
+  return absl::OkStatus();
+}
+
 absl::Status MountedClient::Run(DeviceDescriptors descriptors,
                                 const std::function<void()>& on_ready) {
+  RETURN_IF_ERROR(ServeMetrics());
   RETURN_IF_ERROR(BeginSession());
   InterruptGrace interrupts(kInterruptGrace);
   HandleTable handles(journal_, &fs_, &holds_);
@@ -228,10 +244,12 @@ void MountedClient::Start() {
   map_watcher_.Start();
   writer_.Start();
   fs_.read_times().Start();
+  fs_.prefetch().Start();
   fs_.lock_waits().Start();
 }
 
 void MountedClient::Stop(bool close_session) {
+  fs_.prefetch().Stop();
   fs_.read_times().Stop();
   writer_.Stop();
   map_watcher_.Stop();

@@ -17,6 +17,7 @@
 #include "client/fuse/mount_journal.h"
 #include "client/map_watcher.h"
 #include "client/meta_client.h"
+#include "common/metrics_server.h"
 #include "common/net/tcp_transport.h"
 
 namespace penstock::client {
@@ -34,6 +35,7 @@ class MountedClient {
   void AddTransports(wire::SessionHeartbeatRequest* report) const;
   EventStream::Handled OnEvent(SessionId session, const wire::SessionEvent& event,
                                wire::EventAck* ack);
+  absl::Status ServeMetrics();
   absl::Status BeginSession();
   absl::Status ResumeAtMetaserver();
   void KeepSession();
@@ -66,6 +68,7 @@ class MountedClient {
   FileWriter writer_;
   FileSystem fs_;
   EventStream events_;
+  std::unique_ptr<MetricsServer> metrics_;  // nullptr: not wanted
 };
 
 }  // namespace penstock::client

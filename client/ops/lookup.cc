@@ -14,6 +14,9 @@ absl::StatusOr<Looked> FileSystem::Lookup(EntryName name, const OpContext& op) {
   const EntryCache::Name known = by_number ? EntryCache::Name::kUnknown
                                            : cache_->Lookup(name.parent, name.name, &looked.entry);
   looked.name_cached = known != EntryCache::Name::kUnknown;
+  std::atomic<uint64_t>& counter =
+      looked.name_cached ? counters_.lookups_cached : counters_.lookups_asked;
+  counter.fetch_add(1, std::memory_order_relaxed);
   if (known == EntryCache::Name::kUnknown) {
     const uint64_t token = cache_->token();
     wire::LookupRequest request;
@@ -22,6 +25,7 @@ absl::StatusOr<Looked> FileSystem::Lookup(EntryName name, const OpContext& op) {
     request.set_absent_is_ok(true);
     ASSIGN_OR_RETURN(wire::EntryResponse response,
                      meta_->Query<wire::EntryResponse>(wire::METHOD_LOOKUP, request, op));
+    if (!by_number) prefetch_.NoteUnknown(name.parent, op);
     looked.entry = std::move(*response.mutable_entry());
     const wire::Attr& attr = looked.entry.attr();
     if (response.name_leased()) {

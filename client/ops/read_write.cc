@@ -10,6 +10,7 @@ absl::StatusOr<size_t> FileSystem::Read(const FileHandle& handle, uint64_t offse
                                         absl::Span<char> into, const OpContext& op) {
   RETURN_IF_ERROR(RefreshStale(*handle.inode, op));
   auto n = reader_.Read(handle.inode, offset, into, op);
+  if (n.ok()) counters_.read_bytes.fetch_add(*n, std::memory_order_relaxed);
   if (n.ok() && !handle.no_atime) read_times_.NoteRead(handle.inode);
   return n;
 }
@@ -28,6 +29,7 @@ absl::Status FileSystem::Write(const FileHandle& handle, uint64_t offset, std::s
   const bool append = handle.append && op.thread != 0;  // pages of a mapping have their place
   ASSIGN_OR_RETURN(const uint64_t went_to,
                    writer_->WriteBytes(handle.inode, {offset, append}, data, op));
+  counters_.written_bytes.fetch_add(data.size(), std::memory_order_relaxed);
   if (append && kernel_ != nullptr) {
     // These bytes did not pass through the kernel's pages (FillOpen in fuse/ops_files.cc).
     kernel_->DropPages(handle.inode->ino, went_to, data.size());

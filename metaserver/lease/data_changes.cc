@@ -21,7 +21,7 @@ bool DataChanges::MustWait(const File& file, uint64_t ino, SessionId session) {
     const auto& all = change->told_.at(ino);
     const auto it = all.find(session.value());
     if (it == all.end()) continue;
-    if (!it->second.answered) return false;
+    if (!it->second.answered || it->second.asked) return false;
     told = true;
   }
   return told;
@@ -40,6 +40,7 @@ void DataChanges::Take(File& file, Condition condition, std::vector<Go>* go) {
   std::vector<Held> left;
   for (Held& held : file.held) {
     if (condition(held)) {
+      if (--held_[held.session.value()] == 0) held_.erase(held.session.value());
       go->push_back(std::move(held.go));
     } else {
       left.push_back(std::move(held));
@@ -48,18 +49,36 @@ void DataChanges::Take(File& file, Condition condition, std::vector<Go>* go) {
   file.held = std::move(left);
 }
 
-bool DataChanges::Tell(DataChange& change, InodeNumber ino, SessionId session,
-                       std::vector<Go>* go) {
+bool DataChanges::Tell(DataChange& change, InodeNumber ino, SessionId session) {
+  {
+    absl::MutexLock lock(&mu_);
+    const auto told = change.told_.find(ino.value());
+    if (told != change.told_.end()) {
+      const auto it = told->second.find(session.value());
+      if (it != told->second.end() && !it->second.asked) return false;
+    }
+  }
+  Told(change, ino, session);
+  return true;
+}
+
+void DataChanges::Told(DataChange& change, InodeNumber ino, SessionId session) {
   absl::MutexLock lock(&mu_);
   const auto [told, first] = change.told_.try_emplace(ino.value());
   File& file = files_[ino.value()];
   if (first) file.changes.push_back(&change);
-  const auto [it, fresh] = told->second.try_emplace(session.value());
-  if (!fresh && !it->second.asked) return false;
-  it->second = DataChange::Told();
-  Take(
-      file, [&](const Held& held) { return held.session == session; }, go);
-  return true;
+  told->second[session.value()] = DataChange::Told();
+  auto of_session = [&](const Held& held) { return held.session == session; };
+  Take(file, of_session, &change.let_go_);
+}
+
+void DataChanges::LetGo(DataChange& change) {
+  std::vector<Go> go;
+  {
+    absl::MutexLock lock(&mu_);
+    go.swap(change.let_go_);
+  }
+  RunAll(std::move(go));
 }
 
 void DataChanges::Answered(DataChange& change, InodeNumber ino, SessionId session) {
@@ -87,6 +106,7 @@ void DataChanges::End(DataChange& change) {
     change.told_.clear();
   }
   RunAll(std::move(go));
+  LetGo(change);
 }
 
 bool DataChanges::Knows(InodeNumber ino, SessionId session) const {
@@ -99,14 +119,23 @@ bool DataChanges::Knows(InodeNumber ino, SessionId session) const {
   });
 }
 
+void DataChanges::NoteAsked(InodeNumber ino, SessionId session) {
+  absl::MutexLock lock(&mu_);
+  const auto file = files_.find(ino.value());
+  if (file != files_.end()) NoteAsked(file->second, ino.value(), session);
+}
+
 bool DataChanges::Hold(InodeNumber ino, SessionId session, Go go) {
   absl::MutexLock lock(&mu_);
   const auto file = files_.find(ino.value());
   if (file == files_.end()) return false;
-  if (!MustWait(file->second, ino.value(), session)) {
+  const auto mine = held_.find(session.value());
+  const bool full = mine != held_.end() && mine->second >= kMostHeld;
+  if (full || !MustWait(file->second, ino.value(), session)) {
     NoteAsked(file->second, ino.value(), session);
     return false;
   }
+  ++held_[session.value()];
   file->second.held.push_back({session, std::move(go), clock_->SinceBoot() + kLongestHold});
   return true;
 }

@@ -22,6 +22,7 @@ namespace penstock::metaserver {
 // One mutation, over all its attempts. Outlives what it waits for.
 class DataChange {
  public:
+  using Go = absl::AnyInvocable<void() &&>;
   explicit DataChange(SessionId changer) : changer_(changer) {}
 
  private:
@@ -33,22 +34,29 @@ class DataChange {
   const SessionId changer_;
   // By inode, by session.
   absl::flat_hash_map<uint64_t, absl::flat_hash_map<uint64_t, Told>> told_;
+  std::vector<Go> let_go_;
 };
 
 class DataChanges {
  public:
-  using Go = absl::AnyInvocable<void() &&>;
+  using Go = DataChange::Go;
   static constexpr absl::Duration kLongestHold = absl::Seconds(1);
+  static constexpr int kMostHeld = 2;  // questions of one session: each takes a connection of it
 
   explicit DataChanges(Clock* clock) : clock_(clock) {}
 
-  // True: `session` has to be told, for the first time or again. Its held questions come back in
-  // `go`, since dropping pages waits for the reads that asked them; the caller runs them.
-  bool Tell(DataChange& change, InodeNumber ino, SessionId session, std::vector<Go>* go);
+  // True: `session` has to be told, for the first time or again. The questions of it that are held
+  // go with the next LetGo(), since dropping pages waits for the reads that asked them.
+  bool Tell(DataChange& change, InodeNumber ino, SessionId session);
+  // The same when it is told in any case.
+  void Told(DataChange& change, InodeNumber ino, SessionId session);
+  void LetGo(DataChange& change);
   void Answered(DataChange& change, InodeNumber ino, SessionId session);
   void End(DataChange& change);  // applied or given up; safe to repeat
 
   bool Knows(InodeNumber ino, SessionId session) const;  // of a change, because it was told
+  // `session` is about to have the old record, by a change of its own.
+  void NoteAsked(InodeNumber ino, SessionId session);
   // `session` asks for the record of a file. True: `go` will be run when it may have it. False:
   // now, and `go` is dropped.
   bool Hold(InodeNumber ino, SessionId session, Go go);
@@ -68,12 +76,14 @@ class DataChanges {
   static bool MustWait(const File& file, uint64_t ino, SessionId session);
   static void NoteAsked(const File& file, uint64_t ino, SessionId session);  // it is told again
   template <typename Condition>
-  static void Take(File& file, Condition condition, std::vector<Go>* go);
+  void Take(File& file, Condition condition, std::vector<Go>* go)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Release(absl::Duration held_until);
 
   Clock* const clock_;
   mutable absl::Mutex mu_;                                          // innermost
   absl::flat_hash_map<uint64_t, File> files_ ABSL_GUARDED_BY(mu_);  // by inode
+  absl::flat_hash_map<uint64_t, int> held_ ABSL_GUARDED_BY(mu_);    // how many, by session
 };
 
 }  // namespace penstock::metaserver

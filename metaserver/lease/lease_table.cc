@@ -62,7 +62,7 @@ bool LeaseTable::Unchanged(uint64_t mark, uint64_t since) const {
 }
 
 void LeaseTable::Mark(LeaseChange& change, uint64_t mark) {
-  if (change.marks_.insert(mark).second) ++marks_[mark];
+  if (change.marks_.insert(mark).second) marks_[mark].push_back(&change);
 }
 
 std::vector<Recall> LeaseTable::Begin(LeaseChange& change, const Touched& touched, SessionId self,
@@ -84,6 +84,7 @@ std::vector<Recall> LeaseTable::Begin(LeaseChange& change, const Touched& touche
   for (const Touched::Name& name : touched.names) {
     const uint64_t mark = MarkOf(name.parent, name.name);
     Mark(change, mark);
+    change.names_.insert(mark);
     tell(name.parent, mark, false, [&](Recall& recall) { recall.names.push_back(name); });
   }
   for (const Touched::Record& record : touched.records) {
@@ -100,6 +101,15 @@ std::vector<Recall> LeaseTable::Begin(LeaseChange& change, const Touched& touche
   return list;
 }
 
+void LeaseTable::Applied(const LeaseChange& change, SessionId self) {
+  absl::MutexLock lock(&mu_);
+  for (uint64_t mark : change.names_) {
+    for (LeaseChange* other : marks_[mark]) {
+      if (other != &change) other->told_.erase({self.value(), mark});
+    }
+  }
+}
+
 void LeaseTable::End(LeaseChange& change) {
   absl::MutexLock lock(&mu_);
   if (change.marks_.empty()) return;
@@ -108,10 +118,17 @@ void LeaseTable::End(LeaseChange& change) {
     changed_[mark % kStripes] = clock_;
     auto it = marks_.find(mark);
     INVARIANT(it != marks_.end());
-    if (--it->second == 0) marks_.erase(it);
+    it->second.erase(std::find(it->second.begin(), it->second.end(), &change));
+    if (it->second.empty()) marks_.erase(it);
   }
   change.marks_.clear();
+  change.names_.clear();
   change.told_.clear();
+}
+
+bool LeaseTable::IsChanging(InodeNumber ino) const {
+  absl::MutexLock lock(&mu_);
+  return marks_.contains(MarkOf(ino));
 }
 
 void LeaseTable::Enter(SessionId session, uint64_t generation) {

@@ -49,11 +49,12 @@ struct Recall {
   std::vector<Touched::Record> records;
 };
 
-// What one mutation has marked, and whom it has told, over all its attempts.
+// What one mutation has marked, and whom it has told, over all its attempts. Lives until End().
 class LeaseChange {
  private:
   friend class LeaseTable;
   absl::flat_hash_set<uint64_t> marks_;
+  absl::flat_hash_set<uint64_t> names_;                      // those of them that are names
   absl::flat_hash_set<std::pair<uint64_t, uint64_t>> told_;  // session, mark
 };
 
@@ -84,7 +85,10 @@ class LeaseTable {
   // (of the same), no second time.
   std::vector<Recall> Begin(LeaseChange& change, const Touched& touched, SessionId self,
                             absl::Span<const uint64_t> declared);
+  // `self` keeps what its change made of names: others that wait to change them tell it again.
+  void Applied(const LeaseChange& change, SessionId self);
   void End(LeaseChange& change);  // safe to repeat
+  bool IsChanging(InodeNumber ino) const;
 
   // --- sessions
   // A session that is new, or came back after a restart with this generation.
@@ -120,8 +124,9 @@ class LeaseTable {
   mutable absl::Mutex mu_;  // innermost
   uint64_t clock_ ABSL_GUARDED_BY(mu_) = 1;
   uint64_t last_generation_ ABSL_GUARDED_BY(mu_) = RandomGeneration();
-  absl::flat_hash_map<uint64_t, int> marks_ ABSL_GUARDED_BY(mu_);  // changes under way
-  std::vector<uint64_t> changed_ ABSL_GUARDED_BY(mu_);             // by mark's stripe: last change
+  using Changes = absl::InlinedVector<LeaseChange*, 1>;
+  absl::flat_hash_map<uint64_t, Changes> marks_ ABSL_GUARDED_BY(mu_);  // under way
+  std::vector<uint64_t> changed_ ABSL_GUARDED_BY(mu_);  // by mark's stripe: last change
   absl::flat_hash_map<uint64_t, Holders> holders_ ABSL_GUARDED_BY(mu_);  // by inode
   absl::flat_hash_map<uint64_t, Session> sessions_ ABSL_GUARDED_BY(mu_);
 };

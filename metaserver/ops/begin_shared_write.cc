@@ -13,6 +13,7 @@ absl::Status BeginSharedWrite(Mutation& m, const wire::BeginSharedWriteRequest& 
   m.locks().LockInodes({{ino, true}});
   ASSIGN_OR_RETURN(const Inode inode, m.view().GetInode(ino));
   RETURN_IF_ERROR(CheckNotTruncating(m, inode, /*own_allowed=*/true));
+  m.SetOpens(ino);
   m.RequireShared(ino);
   FillOpened(m, inode, /*write=*/true, *response.mutable_entry());
   if (!response.entry().shared()) {

@@ -31,7 +31,8 @@ TEST_CASE("root's mount is for everybody, a user's is not", "[cli][mount]") {
 TEST_CASE("Penstock's own mount options are taken with their units", "[cli][mount]") {
   const MountSettings s = Apply(
       "key=/k,io_timeout=500ms,memory=512MiB,connections=3,read_ahead_kib=128,"
-      "sync_on_close,log_file=/l");
+      "sync_on_close,log_file=/l,metrics=127.0.0.1:9410");
+  REQUIRE(s.metrics == "127.0.0.1:9410");
   REQUIRE(s.key_file == "/k");
   REQUIRE(s.io_timeout == absl::Milliseconds(500));
   REQUIRE(s.memory_bytes == 512 * kMiB);

@@ -16,6 +16,7 @@ namespace penstock::client {
 class FakeMeta : public MetaApi {
  public:
   static constexpr uint32_t kChunkLog2 = 16;  // 64 KiB
+  static constexpr int kNamesAPage = 5;       // of a listing
 
   wire::Entry MakeFile(uint64_t ino) {
     absl::MutexLock lock(&mu);
@@ -171,7 +172,8 @@ class FakeMeta : public MetaApi {
     response->set_end(true);
     for (const std::string& name : names) {
       if (name <= r.start_after()) continue;
-      if (static_cast<uint32_t>(response->entries_size()) == std::min<uint32_t>(r.limit(), 5)) {
+      if (static_cast<uint32_t>(response->entries_size()) ==
+          std::min<uint32_t>(r.limit(), kNamesAPage)) {
         response->set_end(false);
         break;
       }

@@ -1,15 +1,19 @@
 """How many metadata calls things cost: nothing may be slow by design."""
 
 import os
+import socket
 import subprocess
 import unittest
+import urllib.request
 
 import harness
+import scratch
 from cluster_under_test import wait_for
 from counting_proxy import CountingProxy
 from harness import read_file, write_file
 
 LOOKUP, GETATTR, SETATTR, CREATE = 32, 33, 34, 35
+READDIR = 45
 
 
 class CallsTest(harness.ClusterTest):
@@ -45,7 +49,8 @@ class CallsTest(harness.ClusterTest):
                 write_file(self.path(f"d{folder}/sub/f{number}"), b"x" * 100)
             os.symlink("sub/f1", self.path(f"d{folder}/link"))
         self.wait_for_writers()
-        root = self.mount("walker")
+        port = scratch.free_base_port()
+        root = self.mount("walker", f"noatime,metrics=127.0.0.1:{port}")
 
         def walk():
             seen = 0
@@ -64,16 +69,42 @@ class CallsTest(harness.ClusterTest):
         self.assertEqual(self.cost(walk), {})
         open_all()  # the bytes of small files came along with their records
         self.assertEqual(self.cost(open_all), {})
+        # The client's own metrics say the same.
+        before = self.metrics(port)
+        self.assertGreater(self.metadata_calls(before), 0)
         self.assertEqual(self.cost(walk), {})
+        after = self.metrics(port)
+        self.assertEqual(self.metadata_calls(after), self.metadata_calls(before))
+        # The mount's root, the test's folder, and each folder in it.
+        self.assertEqual(after["penstock_client_leases"], 18)
+        self.assertGreater(after["penstock_client_cache_valid_seconds"], 0)
+
+    def metrics(self, port):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        samples = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in samples}
+
+    def metadata_calls(self, metrics):
+        return sum(value for name, value in metrics.items()
+                   if name.startswith("penstock_client_metadata_calls_total"))
+
+    def test_a_busy_metrics_address_is_named(self):
+        with socket.create_server(("127.0.0.1", 0)) as busy:
+            address = f"127.0.0.1:{busy.getsockname()[1]}"
+            with self.assertRaises(AssertionError) as error:
+                self.mount("deaf", f"metrics={address}")
+            self.assertIn(f"metrics cannot be served at {address}", str(error.exception))
 
     def test_a_cold_read_of_a_file_costs_one_metadata_call(self):
         sizes = {"inline": 1000, "chunk": 100_000, "chunks": 9 << 20}
         for name, size in sizes.items():
             write_file(self.path(name), b"x" * size)
         self.wait_for_writers()
-        root = self.mount("reader")
-        os.stat(root)  # the directories on the way
         for name, size in sizes.items():
+            root = self.mount(f"reader-{name}")
+            os.stat(root)  # the directories on the way
+
             def read():
                 self.assertEqual(len(read_file(os.path.join(root, name))), size)
             calls = self.cost(read)
@@ -83,18 +114,46 @@ class CallsTest(harness.ClusterTest):
 
     @unittest.skipUnless(os.geteuid() == 0, "acts as another user, so it needs root")
     def test_a_cold_read_by_another_than_the_owner_costs_no_more(self):
-        names = [f"f{i}" for i in range(100)]
-        for name in names:
-            write_file(self.path(name), b"x" * 1000)
+        # A directory each: of one that is used more its listing would be read ahead.
+        folders = [f"d{i}" for i in range(100)]
+        for folder in folders:
+            os.mkdir(self.path(folder))
+            write_file(self.path(folder, "f"), b"x" * 1000)
         root = self.mount("guest")
+        os.listdir(root)
 
-        def read(name):
+        def read(folder):
             # The shell changes the directory: before exec, this process and its proxy stand still.
-            script = 'cd "$0" && exec setpriv --reuid=61010 --regid=62010 --clear-groups cat "$1"'
-            subprocess.run(["sh", "-c", script, root, name], check=True, stdout=subprocess.DEVNULL)
+            script = 'cd "$0" && exec setpriv --reuid=61010 --regid=62010 --clear-groups cat f'
+            subprocess.run(["sh", "-c", script, os.path.join(root, folder)], check=True,
+                           stdout=subprocess.DEVNULL)
 
-        # Once it is known that the writer has closed them, and the directories' lists have been read.
-        wait_for(lambda: self.cost(lambda: read(names.pop())) == {LOOKUP: 1}, 30, "a read for one call")
+        # Once it is known that the writer has closed them, and the directories on the way are known.
+        wait_for(lambda: self.cost(lambda: read(folders.pop())) == {LOOKUP: 1}, 30,
+                 "a read for one call")
+
+    def test_files_opened_by_name_cost_one_listing(self):
+        """As a DataLoader with an index of paths does, and an import that tries names."""
+        names = [f"f{i:04}" for i in range(1500)]
+        for name in names:
+            write_file(self.path(name), b"x" * 10)
+        self.wait_for_writers()
+        root = self.mount("loader")
+        for name in names[:3]:
+            read_file(os.path.join(root, name))
+        wait_for(lambda: self.proxy.counted().get(READDIR, 0) >= 3, 10, "the listing")
+        # The answer to the last page may not be here yet.
+        wait_for(lambda: not self.cost(lambda: self.absent(os.path.join(root, "no-such"))), 10,
+                 "an absent name known without a call")
+
+        def open_all():
+            for name in names:
+                self.assertEqual(read_file(os.path.join(root, name)), b"x" * 10)
+                self.absent(os.path.join(root, name + ".idx"))
+        self.assertEqual(self.cost(open_all), {})
+
+    def absent(self, path):
+        self.assertFalse(os.path.exists(path))
 
     def test_an_empty_file_create_costs_one_metadata_call(self):
         root = self.mount("creator")

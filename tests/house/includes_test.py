@@ -34,6 +34,7 @@ HOMES = {
     r"^CLI/": ["cli", "common/program", "tests/cli"],
     r"^systemd/": ["common/program"],
     r"^lz4": ["common/compression"],
+    r"^prometheus/": ["common/metrics_server"],
     r"^(grpcpp|grpc)/": ["common/net", "metaserver/service", "metaserver/main.cc",
                          "metaserver/server", "metaserver/wiring", "metaserver/metaserver",
                          "chunkserver/service", "chunkserver/main.cc", "chunkserver/server",

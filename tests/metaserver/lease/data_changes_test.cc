@@ -12,9 +12,8 @@ constexpr InodeNumber kFile(77);
 
 struct Fixture {
   bool Tell(DataChange& change, SessionId session) {
-    std::vector<DataChanges::Go> go;
-    const bool told = changes.Tell(change, kFile, session, &go);
-    for (auto& each : go) std::move(each)();
+    const bool told = changes.Tell(change, kFile, session);
+    changes.LetGo(change);
     return told;
   }
   bool Hold(SessionId session) {
@@ -75,6 +74,18 @@ TEST_CASE("a second change lets a held question go, since its page must be dropp
   REQUIRE(f.gone == 1);  // the second one is still to come
   f.changes.End(second);
   REQUIRE(f.gone == 2);
+}
+
+TEST_CASE("a session keeps few connections waiting", "[metaserver][lease]") {
+  Fixture f;
+  DataChange change(kWriter);
+  REQUIRE(f.Tell(change, kReader));
+  f.changes.Answered(change, kFile, kReader);
+  for (int i = 0; i < DataChanges::kMostHeld; ++i) REQUIRE(f.Hold(kReader));
+  REQUIRE_FALSE(f.Hold(kReader));
+  REQUIRE(f.Tell(change, kReader));  // the last one got old bytes
+  REQUIRE(f.gone == DataChanges::kMostHeld);
+  f.changes.End(change);
 }
 
 TEST_CASE("nothing is held for longer than kLongestHold", "[metaserver][lease]") {

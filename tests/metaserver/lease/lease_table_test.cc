@@ -39,6 +39,22 @@ TEST_CASE("a change tells every other holder once", "[metaserver][lease]") {
   f.table.End(next);
 }
 
+TEST_CASE("who has changed the name itself is told again", "[metaserver][lease]") {
+  Fixture f;
+  REQUIRE(f.Name(kB, "x", f.table.clock()));
+  LeaseChange change;
+  REQUIRE(f.table.Begin(change, ChangeOf("x"), kA, {}).size() == 1);
+  for (const char* name : {"y", "x"}) {
+    LeaseChange own;  // overtakes the change that waits
+    REQUIRE(f.table.Begin(own, {{{kDir, name}}, {}}, kB, {}).empty());
+    f.table.Applied(own, kB);
+    f.table.End(own);
+    const bool same = std::string_view(name) == "x";
+    REQUIRE(f.table.Begin(change, ChangeOf("x"), kA, {}).size() == (same ? 1 : 0));
+  }
+  f.table.End(change);
+}
+
 TEST_CASE("what is being changed is not granted, nor what was changed since the snapshot",
           "[metaserver][lease]") {
   Fixture f;

@@ -241,6 +241,53 @@ TEST_CASE("a record asked for while its file's bytes are changed comes with the 
   REQUIRE(size == 100);
 }
 
+TEST_CASE("what an own change answers is not kept while another change of it waits",
+          "[metaserver][lease]") {
+  HalfAnswered f;
+  wire::SetattrRequest read;  // as reading sets it: nobody is told
+  read.mutable_context()->set_session_id(f.reader.value());
+  read.mutable_context()->set_sequence(1);
+  read.set_ino(f.ino);
+  read.set_fields(wire::SETATTR_ATIME_READ);
+  read.mutable_atime()->set_seconds(2'000'000'000);
+  auto answer = f.fs.names().Mutate(Setattr, read);
+  REQUIRE(answer.ok());
+  REQUIRE(answer->entry().attr().size() == 0);
+  REQUIRE(answer->entry().leased_by() == 0);
+  f.ThirdAnswers();
+  f.cutter.join();
+  read.mutable_context()->set_sequence(2);
+  REQUIRE(f.fs.names().Mutate(Setattr, read)->entry().leased_by() != 0);
+}
+
+TEST_CASE("a reader that asks all the time does not put a change off for ever",
+          "[metaserver][lease]") {
+  Fixture f;
+  const uint64_t ino = f.Look("f").entry().attr().ino();
+  f.fs.Report(f.fs.session());
+  wire::OpenRequest open;
+  open.mutable_context()->set_session_id(f.reader.value());
+  open.set_ino(ino);
+  REQUIRE(f.fs.names().Mutate(Open, open).ok());
+  std::atomic<bool> over{false};
+  std::thread cutter([&] {
+    REQUIRE(f.fs.Truncate("/d/f", 100).ok());
+    over = true;
+  });
+  int told = 0;
+  uint64_t size = 0;
+  while (size == 0) {
+    const wire::SessionEvent event = f.NextEvent();
+    REQUIRE(++told < 20);
+    REQUIRE_FALSE(over);  // it ends when the reader has heard that it was applied
+    f.fs.names().AfterDataChanges(InodeNumber(ino), f.reader,
+                                  [&] { size = f.Look("f").entry().attr().size(); });
+    f.Acknowledge(event.number());
+  }
+  cutter.join();
+  REQUIRE(size == 100);
+}
+
 TEST_CASE("after a restart nothing is changed before every session has reported",
           "[metaserver][lease]") {
   Fixture f;
