@@ -140,6 +140,8 @@ class FileSystem {
   void ReleaseOwner(const FileHandle& handle, uint64_t owner);
   // What an earlier client of this session had locked.
   void TakeOverLocks(const wire::ResumeSessionResponse& held);
+  // Cuts a file to the size that it has, since an earlier client was doing so when it died.
+  absl::Status TruncateAnew(InodeNumber ino, const OpContext& op);
   // The last close of a handle that was opened by an earlier client and not used since.
   void ReleaseLocksOf(InodeNumber ino, uint64_t handle);
   LockWaits& lock_waits() { return lock_waits_; }

@@ -22,6 +22,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/status.h"
@@ -117,6 +118,10 @@ class Namespace {
   // A heartbeat: what the session holds open and which leases it has.
   absl::Status Heartbeat(const wire::SessionHeartbeatRequest& request,
                          wire::SessionHeartbeatResponse& response);
+  // Another client goes on with a session: what the earlier ones waited for is over, and the answer
+  // says what they leave. Waits for the log. Safe to repeat.
+  absl::Status ResumeSession(const wire::ResumeSessionRequest& request,
+                             wire::ResumeSessionResponse& response);
   // The long poll of a session: its answers to events, and the next ones for it.
   void PollEvents(const wire::SessionEventsRequest& request,
                   absl::AnyInvocable<void(absl::StatusOr<wire::SessionEventsResponse>) &&> answer);
@@ -175,6 +180,7 @@ class Namespace {
   void Tell(SessionId session, wire::SessionEvent event, EventEnds ends,
             absl::AnyInvocable<void() &&> done);
   void VoidLeases(SessionId session);
+  absl::StatusOr<std::vector<InodeNumber>> TruncationsOf(SessionId session);
   void OnSessionEnded(SessionId session);
 
   void GrantLeases(const wire::LookupRequest& request, wire::EntryResponse& response,

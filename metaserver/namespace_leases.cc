@@ -156,12 +156,13 @@ void Namespace::FlushWriters(InodeNumber ino, SessionId self, absl::AnyInvocable
 absl::Status Namespace::Heartbeat(const wire::SessionHeartbeatRequest& request,
                                   wire::SessionHeartbeatResponse& response) {
   const SessionId session(request.session_id());
+  // A late one of an earlier client would give back leases of the current one.
+  RETURN_IF_ERROR(sessions_->NoteClient(session, request.client()));
   const absl::Duration patience = sessions_->options().timeout / kPatiencePart;
   uint64_t generation = leases_.generation(session);
   if (generation == 0) {
     // From before the start of this process. What it held lasts, if nothing was changed meanwhile:
     // it will say what that is once it hears of the start.
-    RETURN_IF_ERROR(sessions_->Check(session));
     const bool unchanged = !sessions_->AllBack();
     if (request.whole() || !unchanged) {
       leases_.Enter(session, unchanged ? request.lease_generation() : 0);

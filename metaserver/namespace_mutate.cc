@@ -164,9 +164,11 @@ absl::StatusOr<Namespace::Waiting> Namespace::Attempt(
   RETURN_IF_ERROR(prepare(mutation));
   ASSIGN_OR_RETURN(Waiting waiting, FindWaiting(run, mutation));
   if (!waiting.empty()) return waiting;
+  RETURN_IF_ERROR(sessions_->BeginApply(context));
   RETURN_IF_ERROR(Apply(run, mutation));
   run.applied = true;
   waiting.recalls = std::move(run.late);
+  if (!waiting.empty()) sessions_->EndApply(context);
   return waiting;
 }
 

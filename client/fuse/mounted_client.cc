@@ -20,6 +20,7 @@ constexpr absl::Duration kOpenTimeout =
     absl::Seconds(10);  // of the first call, and of each later one
 constexpr absl::Duration kInterruptGrace = absl::Seconds(2);  // of a handled SIGINT or SIGTERM
 constexpr absl::Duration kSettleEvery = absl::Seconds(1);
+constexpr absl::Duration kTruncationsWithin = absl::Seconds(10);
 constexpr absl::Duration kResumePause = absl::Milliseconds(500);
 
 ClientOptions ToClientOptions(const MountOptions& mount, uint64_t first_number) {
@@ -158,6 +159,7 @@ absl::Status MountedClient::ResumeAtMetaserver() {
         heartbeats_->Call(wire::METHOD_RESUME_SESSION, request, &held, {.timeout = kOpenTimeout});
     if (resumed.ok()) {
       fs_.TakeOverLocks(held);
+      truncating_.assign(held.truncating().begin(), held.truncating().end());
       return absl::OkStatus();
     }
     // The session ended: the first call will open another, and all that was held is lost.
@@ -218,6 +220,7 @@ absl::Status MountedClient::Run(DeviceDescriptors descriptors,
       return attached;
     }
     Start();
+    FinishTruncations();
     interrupts.Start();
     ended = Serve(&kernel, &handles, on_ready);
     FlushAll();
@@ -226,6 +229,23 @@ absl::Status MountedClient::Run(DeviceDescriptors descriptors,
   fs_.SetKernelCache(nullptr);
   SPDLOG_INFO("unmounted mountpoint={} status={}", options_.mountpoint, ended.ToString());
   return ended;
+}
+
+// Before anybody can ask for another size. What cannot be done now (a chunkserver is away) is done
+// by the next truncation of the file.
+void MountedClient::FinishTruncations() {
+  if (truncating_.empty()) return;
+  const Alarm alarm(kTruncationsWithin);
+  OpContext op;
+  op.interrupt = alarm.interrupt();
+  for (uint64_t ino : truncating_) {
+    absl::Status finished = fs_.TruncateAnew(InodeNumber(ino), op);
+    if (!finished.ok()) {
+      SPDLOG_ERROR("truncation of an earlier client not finished ino={} error={}", ino,
+                   finished.ToString());
+    }
+  }
+  truncating_.clear();
 }
 
 // Nothing is taken down that has unanswered requests: they would be answered with an error.

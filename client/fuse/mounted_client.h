@@ -38,6 +38,7 @@ class MountedClient {
   absl::Status ServeMetrics();
   absl::Status BeginSession();
   absl::Status ResumeAtMetaserver();
+  void FinishTruncations();
   void KeepSession();
   void Start();
   void Stop(bool close_session);
@@ -68,6 +69,7 @@ class MountedClient {
   FileWriter writer_;
   FileSystem fs_;
   EventStream events_;
+  std::vector<uint64_t> truncating_;        // inodes that a dead client was truncating
   std::unique_ptr<MetricsServer> metrics_;  // nullptr: not wanted
 };
 

@@ -52,8 +52,8 @@ absl::StatusOr<CreatedFile> FileSystem::Create(EntryName name, uint32_t mode, Op
   return created;
 }
 
-// An earlier client made it, and died. The answer is of then: the file is opened as it is now, which
-// its maker may, whatever its mode.
+// An earlier client made it, and died. The answer is of then: the file is opened as it is now,
+// which its maker may, whatever its mode.
 absl::StatusOr<CreatedFile> FileSystem::OpenCreated(InodeNumber ino, OpenFlags flags,
                                                     const OpContext& op) {
   OpContext root;

@@ -50,6 +50,15 @@ absl::StatusOr<wire::Entry> FileSystem::Setattr(wire::SetattrRequest request, co
   return Merge(response.entry());
 }
 
+absl::Status FileSystem::TruncateAnew(InodeNumber ino, const OpContext& op) {
+  ASSIGN_OR_RETURN(const wire::Entry entry, FetchEntry(ino, op));
+  wire::SetattrRequest same;
+  same.set_ino(ino.value());
+  same.set_fields(wire::SETATTR_SIZE);
+  same.set_size(entry.attr().size());
+  return Setattr(same, op).status();
+}
+
 absl::StatusOr<wire::Entry> FileSystem::SetSize(const std::shared_ptr<Inode>& inode,
                                                 const wire::SetattrRequest& request,
                                                 const OpContext& op) {

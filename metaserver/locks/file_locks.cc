@@ -43,9 +43,8 @@ LockOutcome FileLocks::Set(const wire::SetLockRequest& request) {
 }
 
 LockOutcome FileLocks::SetLocked(const wire::SetLockRequest& request, Answers* answers) {
-  const uint64_t id = request.context().session_id();
-  if (absl::Status status = CheckPresented(id); !status.ok()) return {std::move(status)};
-  Session& session = SessionOf(id);
+  if (absl::Status status = CheckAsker(request.context()); !status.ok()) return {std::move(status)};
+  Session& session = SessionOf(request.context().session_id());
   if (auto repeat = session.replies.Repeat(request.context())) {
     return {repeat->status, repeat->queued};
   }
@@ -76,7 +75,7 @@ LockOutcome FileLocks::Decide(const wire::SetLockRequest& request, Answers* answ
   if (!unpresented_.empty() && !HoldsAlready(lock, owner)) {
     grace_hurts_ = true;
     if (!request.wait()) return {NotKnownYet()};
-    outcome.status = Enqueue({owner, request.ticket(), lock});
+    outcome.status = Enqueue({owner, request.ticket(), lock, request.context().client()});
     outcome.queued = outcome.status.ok();
     return outcome;
   }
@@ -97,7 +96,7 @@ LockOutcome FileLocks::Refuse(const wire::SetLockRequest& request,
     if (lock.kind() == wire::LOCK_POSIX && WouldDeadlock(lock, owner)) {
       return {PosixError(EDEADLK, "the owners of the locks wait for each other")};
     }
-    outcome.status = Enqueue({owner, request.ticket(), lock});
+    outcome.status = Enqueue({owner, request.ticket(), lock, request.context().client()});
     if (!outcome.status.ok()) return outcome;
     outcome.queued = true;
   } else {
@@ -200,7 +199,7 @@ absl::StatusOr<wire::GetLockResponse> FileLocks::Get(const wire::GetLockRequest&
   const Owner owner{request.context().session_id(), lock.owner()};
   wire::GetLockResponse response;
   absl::ReaderMutexLock guard(&mu_);
-  RETURN_IF_ERROR(CheckPresented(owner.session));
+  RETURN_IF_ERROR(CheckAsker(request.context()));
   const std::vector<Blocker> blockers = BlockersOf(lock, owner, /*at_most=*/1);
   if (blockers.empty()) {
     if (!unpresented_.empty() && lock.type() != wire::LOCK_TYPE_NONE) return NotKnownYet();
@@ -210,15 +209,21 @@ absl::StatusOr<wire::GetLockResponse> FileLocks::Get(const wire::GetLockRequest&
   const Owned& owned = files_.at(lock.ino())->space(lock.kind()).owners.at(blocker.owner);
   response.set_conflict(true);
   response.set_remote(blocker.owner.session != owner.session);
-  wire::FileLock& found = *response.mutable_lock();
-  found.set_ino(lock.ino());
-  found.set_kind(owned.kind);
-  found.set_type(static_cast<wire::LockType>(blocker.piece.type));
-  found.set_owner(blocker.owner.number);
-  found.set_start(blocker.piece.range.start);
-  found.set_end(blocker.piece.range.end);
-  found.set_pid(owned.pid);
+  *response.mutable_lock() = Describe(lock.ino(), blocker.owner, owned, blocker.piece);
   return response;
+}
+
+wire::FileLock FileLocks::Describe(uint64_t ino, Owner owner, const Owned& owned, LockPiece piece) {
+  wire::FileLock lock;
+  lock.set_ino(ino);
+  lock.set_kind(owned.kind);
+  lock.set_type(static_cast<wire::LockType>(piece.type));
+  lock.set_owner(owner.number);
+  lock.set_handle(owned.handle);
+  lock.set_start(piece.range.start);
+  lock.set_end(piece.range.end);
+  lock.set_pid(owned.pid);
+  return lock;
 }
 
 }  // namespace penstock::metaserver

@@ -26,6 +26,7 @@
 
 #include "common/ids.h"
 #include "common/lock_ranges.h"
+#include "metaserver/current_client.h"
 #include "metaserver/locks/lock_replies.h"
 #include "proto/meta.pb.h"
 
@@ -62,7 +63,8 @@ class FileLocks {
   FileLocks(FileLocksOptions options, LockAnswers* answers)
       : options_(options), answers_(answers) {}
 
-  // The request's session is in its context; the fields have been checked (CheckLock).
+  // The request's session is in its context; the fields have been checked (CheckLock). Here and
+  // below FAILED_PRECONDITION kOldSequence: a later client goes on with the session.
   LockOutcome Set(const wire::SetLockRequest& request);
   absl::StatusOr<wire::GetLockResponse> Get(const wire::GetLockRequest& request) const;
   // The locks of one owner, or those taken through one open file.
@@ -72,6 +74,13 @@ class FileLocks {
 
   // --- sessions
   void DropSession(SessionId session);  // it is over for good: what it held goes to who waits
+  struct Resumed {
+    std::vector<wire::FileLock> locks;
+    bool unknown = false;  // what it held before the restart is lost
+  };
+  // Another client goes on with the session and its locks; the waits of the clients before it are
+  // over. Safe to repeat.
+  absl::StatusOr<Resumed> Resume(SessionId session, uint64_t client);
   LockCounts CountsOf(SessionId session) const;
   // Sessions whose locks others wait for, or whose locks nobody knows yet while others want one.
   std::vector<SessionId> InTheWay() const;
@@ -108,6 +117,7 @@ class FileLocks {
     Owner owner;
     uint64_t ticket = 0;
     wire::FileLock lock;
+    uint64_t client = 0;  // that asked
   };
   struct File {
     Space record;
@@ -120,6 +130,7 @@ class FileLocks {
     absl::flat_hash_map<uint64_t, uint32_t> uses;     // inode -> owners and waits of this session
     absl::flat_hash_map<uint64_t, uint64_t> tickets;  // of waits -> inode
     LockReplies replies;
+    CurrentClient client;
   };
   struct Blocker {
     Owner owner;
@@ -148,7 +159,7 @@ class FileLocks {
   void Use(uint64_t session, uint64_t ino) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Unuse(uint64_t session, uint64_t ino) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetIfUnused(uint64_t ino) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status CheckPresented(uint64_t session) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  static wire::FileLock Describe(uint64_t ino, Owner owner, const Owned& owned, LockPiece piece);
 
   // lock_waits.cc
   // ENOLCK when the session waits for too many.
@@ -163,6 +174,10 @@ class FileLocks {
   void RefuseDeadlocks(uint64_t ino, Answers* answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // lock_sessions.cc
+  // An earlier client of its session is refused; ABORTED: what the session holds is not known yet.
+  absl::Status CheckAsker(const wire::MetaContext& context) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void DropEarlierWaits(uint64_t session, uint64_t client) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<wire::FileLock> HeldBy(uint64_t session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndGrace(Answers* answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Send(const Answers& answers) ABSL_LOCKS_EXCLUDED(mu_);
 

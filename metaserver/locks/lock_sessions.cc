@@ -31,8 +31,12 @@ void FileLocks::ForgetIfUnused(uint64_t ino) {
   }
 }
 
-absl::Status FileLocks::CheckPresented(uint64_t session) const {
-  if (!unpresented_.contains(session)) return absl::OkStatus();
+absl::Status FileLocks::CheckAsker(const wire::MetaContext& context) const {
+  const auto session = sessions_.find(context.session_id());
+  if (session != sessions_.end()) {
+    RETURN_IF_ERROR(session->second->client.Check(context.client()));
+  }
+  if (!unpresented_.contains(context.session_id())) return absl::OkStatus();
   return absl::AbortedError("the session's locks are not known yet");
 }
 
@@ -41,7 +45,7 @@ absl::Status FileLocks::Release(const wire::ReleaseLocksRequest& request) {
   Answers answers;
   {
     absl::MutexLock guard(&mu_);
-    RETURN_IF_ERROR(CheckPresented(id));
+    RETURN_IF_ERROR(CheckAsker(request.context()));
     Session& session = SessionOf(id);
     if (auto repeat = session.replies.Repeat(request.context())) return repeat->status;
     session.replies.Record(request.context(), {});
@@ -97,6 +101,54 @@ void FileLocks::DropSession(SessionId id) {
     if (unpresented_.erase(id.value()) > 0 && unpresented_.empty()) EndGrace(&answers);
   }
   Send(answers);
+}
+
+absl::StatusOr<FileLocks::Resumed> FileLocks::Resume(SessionId id, uint64_t client) {
+  Resumed resumed;
+  Answers answers;
+  {
+    absl::MutexLock guard(&mu_);
+    RETURN_IF_ERROR(SessionOf(id.value()).client.Note(client));
+    // Only the client that died could have presented them. Waiting for that would keep everybody
+    // from locking for ever, since the session lives; and ending the session would take all that
+    // its mount has open. So it holds none.
+    resumed.unknown = unpresented_.erase(id.value()) > 0;
+    if (resumed.unknown && unpresented_.empty()) EndGrace(&answers);
+    DropEarlierWaits(id.value(), client);
+    resumed.locks = HeldBy(id.value());
+  }
+  Send(answers);
+  return resumed;
+}
+
+// Nobody waits behind a wait, so nobody is served by its end.
+void FileLocks::DropEarlierWaits(uint64_t session, uint64_t client) {
+  absl::flat_hash_set<uint64_t> inodes;
+  for (const auto& [ticket, ino] : SessionOf(session).tickets) inodes.insert(ino);
+  for (uint64_t ino : inodes) {
+    File& file = *files_.at(ino);
+    for (auto it = file.waiting.begin(); it != file.waiting.end();) {
+      const bool over = it->owner.session == session && it->client < client;
+      it = over ? Dequeue(file, it) : std::next(it);
+    }
+    ForgetIfUnused(ino);
+  }
+}
+
+std::vector<wire::FileLock> FileLocks::HeldBy(uint64_t session) {
+  std::vector<wire::FileLock> held;
+  for (const auto& [ino, uses] : SessionOf(session).uses) {
+    File& file = *files_.at(ino);
+    for (const Space* space : {&file.record, &file.whole}) {
+      for (auto it = space->owners.lower_bound(Owner{session, 0});
+           it != space->owners.end() && it->first.session == session; ++it) {
+        for (const LockPiece& piece : it->second.ranges.All()) {
+          held.push_back(Describe(ino, it->first, it->second, piece));
+        }
+      }
+    }
+  }
+  return held;
 }
 
 LockCounts FileLocks::CountsOf(SessionId id) const {

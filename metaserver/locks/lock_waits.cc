@@ -118,7 +118,7 @@ void FileLocks::RefuseDeadlocks(uint64_t ino, Answers* answers) {
 absl::StatusOr<wire::CancelLockResponse> FileLocks::Cancel(const wire::CancelLockRequest& request) {
   wire::CancelLockResponse response;
   absl::MutexLock guard(&mu_);
-  RETURN_IF_ERROR(CheckPresented(request.context().session_id()));
+  RETURN_IF_ERROR(CheckAsker(request.context()));
   Session& session = SessionOf(request.context().session_id());
   if (auto answer = session.replies.AnswerOf(request.ticket())) {
     response.set_granted(*answer == 0);

@@ -1,5 +1,6 @@
 #include "metaserver/ops/file_size.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 
@@ -27,6 +28,17 @@ absl::Status ResizeInline(Inode& inode, uint64_t size) {
   return absl::OkStatus();
 }
 
+// New size and intent in one batch: from here on nobody reads beyond the new size, and a crash of
+// the client or of this server finds the intent. One that was open covers what it has not cut.
+void RecordCut(Mutation& m, Inode& inode, wire::SetattrResponse& response) {
+  const uint64_t old_size = std::max(inode.size, inode.truncate.old_size);
+  inode.truncate = {inode.change + 1, old_size, m.session()};
+  m.Put(Family::kOrphan, TruncateKey(inode.ino), "");
+  response.set_truncate_intent(inode.truncate.id);
+  response.set_truncate_old_size(old_size);
+  FillLayout(inode.layout, *response.mutable_truncate_layout());
+}
+
 }  // namespace
 
 absl::Status CheckFileSize(const Inode& inode, uint64_t size) {
@@ -39,23 +51,18 @@ absl::Status CheckFileSize(const Inode& inode, uint64_t size) {
 
 absl::Status SetSize(Mutation& m, Inode& inode, uint64_t size, wire::SetattrResponse& response) {
   RETURN_IF_ERROR(CheckFileSize(inode, size));
-  RETURN_IF_ERROR(CheckNotTruncating(m, inode, /*own_allowed=*/size == 0));
+  // A session may begin its own cut anew: the client that would have finished it may have died.
+  RETURN_IF_ERROR(CheckNotTruncating(m, inode, /*own_allowed=*/size <= inode.size));
   RETURN_IF_ERROR(m.CheckTurn(inode.ino));
   m.RequireShared(inode.ino);
-  if (size == inode.size) return absl::OkStatus();
-  if (size == 0) return EmptyFile(m, inode);
   const uint64_t old_size = inode.size;
+  if (size == 0 && old_size != 0) return EmptyFile(m, inode);
   if (inode.is_inline) {
     RETURN_IF_ERROR(ResizeInline(inode, size));
-  } else if (size < old_size) {
-    // New size and intent in one batch: from here on nobody reads beyond the new size, and a crash
-    // of the client or of this server finds the intent.
-    inode.truncate = {inode.change + 1, old_size, m.session()};
-    m.Put(Family::kOrphan, TruncateKey(inode.ino), "");
-    response.set_truncate_intent(inode.truncate.id);
-    response.set_truncate_old_size(old_size);
-    FillLayout(inode.layout, *response.mutable_truncate_layout());
+  } else if (size < old_size || inode.truncate.id != 0) {
+    RecordCut(m, inode, response);
   }
+  if (size == old_size) return absl::OkStatus();
   inode.size = size;
   ++inode.data_version;
   m.CountBytes(inode, old_size, size);

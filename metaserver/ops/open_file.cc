@@ -11,9 +11,10 @@ namespace penstock::metaserver {
 
 absl::Status CheckNotTruncating(const Mutation& m, const Inode& inode, bool own_allowed) {
   if (inode.truncate.id == 0) return absl::OkStatus();
-  if (own_allowed && inode.truncate.session == m.session()) return absl::OkStatus();
-  // When its client is dead the reclaimer finishes it, and this caller's retry succeeds.
-  m.context().read.sessions->EndIfStale(inode.truncate.session);
+  const bool own = inode.truncate.session == m.session();
+  if (own && own_allowed) return absl::OkStatus();
+  // When its session is dead the reclaimer finishes it, and this caller's retry succeeds.
+  if (!own) m.context().read.sessions->EndIfStale(inode.truncate.session);
   return WithReason(absl::AbortedError("the file is being truncated"), Reason::kTruncating);
 }
 

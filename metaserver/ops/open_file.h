@@ -20,8 +20,9 @@ absl::Status OpenInode(Mutation& m, Inode& inode, OpenHow how);
 // The reply's form of an inode that OpenInode is opening for this session.
 void FillOpened(const Mutation& m, const Inode& inode, bool write, wire::Entry& entry);
 
-// ABORTED kTruncating while another session's truncation is under way; with `own` false also while
-// one of this session is.
+// ABORTED kTruncating while another session's truncation is under way; without `own_allowed` also
+// while one of this session is, which must be so for all that makes the file larger: what is not
+// cut yet would be seen again.
 absl::Status CheckNotTruncating(const Mutation& m, const Inode& inode, bool own_allowed);
 
 // The file becomes empty, with a new content; times, sizes and counters follow.

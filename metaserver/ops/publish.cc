@@ -71,8 +71,9 @@ absl::Status Publish(Mutation& m, const wire::PublishRequest& request,
   m.locks().LockInodes({{ino, true}});
   ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
   if (!inode.is_regular()) return PosixError(EINVAL, "publish: not a regular file");
-  RETURN_IF_ERROR(CheckNotTruncating(m, inode, /*own_allowed=*/true));
   const uint64_t old_size = inode.size;
+  const bool grows = request.size_at_least() > old_size;
+  RETURN_IF_ERROR(CheckNotTruncating(m, inode, /*own_allowed=*/!grows));
   const FileTime old_ctime = inode.ctime;
   uint64_t size = std::max(old_size, request.size_at_least());
   RETURN_IF_ERROR(CheckFileSize(inode, size));

@@ -20,6 +20,10 @@ void LockService::Attach() {
   locks_->BeginGrace(sessions_->KnownSessions());
   SessionHooks hooks;
   hooks.presented = [this](const wire::SessionHeartbeatRequest& report) { Presented(report); };
+  hooks.resumed = [this](const wire::ResumeSessionRequest& request,
+                         wire::ResumeSessionResponse& response) {
+    return Resumed(request, response);
+  };
   hooks.gone = [this](SessionId session) { locks_->DropSession(session); };
   hooks.in_the_way = [this] { return locks_->InTheWay(); };
   sessions_->SetHooks(std::move(hooks));
@@ -94,6 +98,19 @@ void LockService::Presented(const wire::SessionHeartbeatRequest& report) {
     SPDLOG_WARN("locks could not be given back after the restart session={} locks={}",
                 report.session_id(), refused);
   }
+}
+
+absl::Status LockService::Resumed(const wire::ResumeSessionRequest& request,
+                                  wire::ResumeSessionResponse& response) {
+  const SessionId session(request.session_id());
+  auto resumed = locks_->Resume(session, request.client());
+  RETURN_IF_ERROR(CheckAgain(session, resumed.status()));
+  if (resumed->unknown) {
+    SPDLOG_WARN("locks of before the restart are lost with their client session={}",
+                session.value());
+  }
+  for (wire::FileLock& lock : resumed->locks) *response.add_locks() = std::move(lock);
+  return absl::OkStatus();
 }
 
 }  // namespace penstock::metaserver

@@ -24,6 +24,8 @@ class LockService {
   absl::Status ReleaseLocks(const wire::ReleaseLocksRequest& request);
   absl::StatusOr<wire::CancelLockResponse> CancelLock(const wire::CancelLockRequest& request);
   void Presented(const wire::SessionHeartbeatRequest& report);
+  absl::Status Resumed(const wire::ResumeSessionRequest& request,
+                       wire::ResumeSessionResponse& response);
   // The session may have ended, and its locks have been dropped, before the call got to the table.
   absl::Status CheckAgain(SessionId session, absl::Status status);
 

@@ -31,6 +31,11 @@ void InWorker(WorkerPool& workers, CallPtr call, Work work) {
   }
 }
 
+template <typename Request>
+SharedWrites::Who AskerOf(const Request& request) {
+  return {SessionId(request.context().session_id()), request.context().client()};
+}
+
 // A read that answers on the reactor.
 template <typename Request, typename Response>
 void HandleRead(net::RpcServer& server, wire::Method method, Namespace* names,
@@ -202,12 +207,17 @@ void MetaService::RegisterSharedWrites(net::RpcServer& server) {
   using BeginCall = Call<wire::BeginSharedWriteRequest, wire::EntryResponse>;
   server.Handle<wire::BeginSharedWriteRequest, wire::EntryResponse>(
       wire::METHOD_BEGIN_SHARED_WRITE, [this](BeginCall call) {
-        const SessionId session(call->request().context().session_id());
+        const SharedWrites::Who who = AskerOf(call->request());
         const InodeNumber ino(call->request().ino());
-        if (absl::Status status = names_->sessions().Check(session); !status.ok()) {
-          return call->Finish(status);
-        }
-        names_->shared_writes().Begin(session, ino, [this, call = std::move(call)]() mutable {
+        absl::Status status = names_->sessions().Check(call->request().context());
+        if (!status.ok()) return call->Finish(status);
+        names_->shared_writes().Begin(who, ino, [this, who, ino, call = std::move(call)]() mutable {
+          // Once more: it may have been over before it came to wait, and has its turn all the same.
+          absl::Status still = names_->sessions().Check(call->request().context());
+          if (!still.ok()) {
+            names_->shared_writes().End(who, ino);
+            return call->Finish(still);
+          }
           InWorker(workers_, std::move(call), [this](BeginCall granted) {
             RunMutation(names_, &workers_, BeginSharedWrite, std::move(granted));
           });
@@ -216,8 +226,7 @@ void MetaService::RegisterSharedWrites(net::RpcServer& server) {
   using EndCall = Call<wire::EndSharedWriteRequest, wire::EmptyResponse>;
   server.Handle<wire::EndSharedWriteRequest, wire::EmptyResponse>(
       wire::METHOD_END_SHARED_WRITE, [this](EndCall call) {
-        names_->shared_writes().End(SessionId(call->request().context().session_id()),
-                                    InodeNumber(call->request().ino()));
+        names_->shared_writes().End(AskerOf(call->request()), InodeNumber(call->request().ino()));
         call->Finish(absl::OkStatus());
       });
 }
@@ -249,6 +258,13 @@ void MetaService::RegisterSessions(net::RpcServer& server) {
         call->response().set_server_instance(options_.instance);
         call->response().set_map_version(map_->version());
         call->Finish(status);
+      });
+  using ResumeCall = Call<wire::ResumeSessionRequest, wire::ResumeSessionResponse>;
+  server.Handle<wire::ResumeSessionRequest, wire::ResumeSessionResponse>(
+      wire::METHOD_RESUME_SESSION, [this](ResumeCall incoming) {
+        InWorker(workers_, std::move(incoming), [this](ResumeCall call) {
+          call->Finish(names_->ResumeSession(call->request(), call->response()));
+        });
       });
   using CloseCall = Call<wire::CloseSessionRequest, wire::CloseSessionResponse>;
   server.Handle<wire::CloseSessionRequest, wire::CloseSessionResponse>(

@@ -130,10 +130,8 @@ std::vector<SessionId> SessionTable::KnownSessions() const {
 
 absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& request,
                                      bool keeps_leases) {
-  if (request.whole() && hooks_.presented) {
-    RETURN_IF_ERROR(Check(SessionId(request.session_id())));
-    hooks_.presented(request);
-  }
+  RETURN_IF_ERROR(NoteClient(SessionId(request.session_id()), request.client()));
+  if (request.whole() && hooks_.presented) hooks_.presented(request);
   absl::MutexLock lock(&mu_);
   ASSIGN_OR_RETURN(Session* const session, FindLive(SessionId(request.session_id())));
   const size_t more = static_cast<size_t>(request.opened_size() + request.opened_write_size());

@@ -26,6 +26,7 @@
 
 #include "common/clock.h"
 #include "common/ids.h"
+#include "metaserver/current_client.h"
 #include "metaserver/log/replicated_log.h"
 #include "metaserver/reclaim/cluster_work.h"
 #include "metaserver/store/id_blocks.h"
@@ -59,6 +60,10 @@ struct SessionInfo {
 struct SessionHooks {
   // It says what it holds, all of it; before the report counts.
   std::function<void(const wire::SessionHeartbeatRequest& report)> presented;
+  // Another client goes on with it, and hears what the session holds.
+  std::function<absl::Status(const wire::ResumeSessionRequest& request,
+                             wire::ResumeSessionResponse& response)>
+      resumed;
   // Nothing of it can come any more: closed by its client and that is on disk, or fenced. May be
   // called twice.
   std::function<void(SessionId session)> gone;
@@ -89,6 +94,13 @@ class SessionTable {
   // `keeps_leases`: from now on the leases last for another timeout.
   absl::Status Heartbeat(const wire::SessionHeartbeatRequest& request, bool keeps_leases = true);
   absl::Status Check(SessionId session) const;
+  // Another client goes on with it: when this returns, earlier ones are refused (kOldSequence), and
+  // what they had begun is applied or never will be. Waits for the log. Safe to repeat.
+  absl::Status Resume(const wire::ResumeSessionRequest& request,
+                      wire::ResumeSessionResponse& response);
+  // As Check(); and a client that is not an earlier one is the current one from now on.
+  absl::Status NoteClient(SessionId session, uint64_t client);
+  absl::Status Check(const wire::MetaContext& context) const;  // who asks, and its client
   // Its client is done with it: OK when the end is on disk, also for one that ended before. After
   // an error it has not ended. Waits for the log.
   absl::Status CloseSession(SessionId session);
@@ -101,6 +113,10 @@ class SessionTable {
   // recorded response. ABORTED while the first try still runs; kOldSequence for an older one; the
   // first try's error when it failed for good.
   absl::StatusOr<std::optional<std::string>> BeginMutation(const wire::MetaContext& context);
+  // Right before it is applied, with its locks held: what a later client does to the same names and
+  // inodes comes after. ABORTED, which is no result: a later client may repeat the request.
+  absl::Status BeginApply(const wire::MetaContext& context);
+  void EndApply(const wire::MetaContext& context);  // it has been, though it is not over yet
   // `recorded`: its result is in the session's slot on disk.
   void EndMutation(const wire::MetaContext& context, const absl::Status& status, bool recorded);
 
@@ -160,11 +176,13 @@ class SessionTable {
   struct Slot {
     uint64_t sequence = 0;  // last one that began
     bool running = false;
-    bool loaded = false;   // the sequence on disk is known
-    absl::Status failure;  // of `sequence`, when it failed for good
+    bool loaded = false;    // the sequence on disk is known
+    uint64_t applying = 0;  // the client whose change is on its way to the log
+    absl::Status failure;   // of `sequence`, when it failed for good
   };
   struct Session {
-    SessionRecord record;           // with `ended`: on disk
+    SessionRecord record;  // with `ended`: on disk
+    CurrentClient client;
     absl::Duration last_heartbeat;  // SinceBoot
     bool whole = false;             // what it holds is known since this process started
     absl::Time last_report = absl::InfinitePast();
@@ -204,6 +222,7 @@ class SessionTable {
   // All that it opened before `version`.
   void DropAll(Session& session, uint64_t version) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<SlotResult> ReadSlot(const wire::MetaContext& context) const;
+  void AwaitApplied(SessionId id, uint64_t before_client);
 
   enum class Why { kClosed, kSilent, kEvicted };
   absl::Status End(const std::vector<SessionId>& ids, Why why);

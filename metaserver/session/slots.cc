@@ -29,7 +29,7 @@ absl::StatusOr<std::optional<std::string>> SessionTable::BeginMutation(
     const wire::MetaContext& context) {
   const SessionId id(context.session_id());
   if (context.sequence() == 0) {  // not to be repeated
-    RETURN_IF_ERROR(Check(id));
+    RETURN_IF_ERROR(Check(context));
     return std::optional<std::string>();
   }
   if (context.slot() >= kSlotsPerSession) return absl::InvalidArgumentError("no such slot");
@@ -37,6 +37,7 @@ absl::StatusOr<std::optional<std::string>> SessionTable::BeginMutation(
   {
     absl::MutexLock lock(&mu_);
     ASSIGN_OR_RETURN(Session* const session, FindLive(id));
+    RETURN_IF_ERROR(session->client.Check(context.client()));
     Slot& slot = session->slots[context.slot()];
     RETURN_IF_ERROR(CheckOrder(slot.running, slot.sequence, context.sequence()));
     if (slot.sequence == context.sequence() && !slot.failure.ok()) return slot.failure;
@@ -66,6 +67,26 @@ absl::StatusOr<std::optional<std::string>> SessionTable::BeginMutation(
   return std::optional<std::string>();
 }
 
+absl::Status SessionTable::BeginApply(const wire::MetaContext& context) {
+  if (context.client() == 0) return absl::OkStatus();
+  absl::MutexLock lock(&mu_);
+  Session* const session = Find(SessionId(context.session_id()));
+  if (session == nullptr) return absl::OkStatus();  // only one without a slot
+  if (session->client.IsAfter(context.client())) {
+    return absl::AbortedError("a later client goes on with the session");
+  }
+  if (context.sequence() != 0) session->slots[context.slot()].applying = context.client();
+  return absl::OkStatus();
+}
+
+void SessionTable::EndApply(const wire::MetaContext& context) {
+  if (context.sequence() == 0) return;
+  absl::MutexLock lock(&mu_);
+  Session* const session = Find(SessionId(context.session_id()));
+  INVARIANT(session != nullptr);  // a session with a running slot stays
+  session->slots[context.slot()].applying = 0;
+}
+
 void SessionTable::EndMutation(const wire::MetaContext& context, const absl::Status& status,
                                bool recorded) {
   if (context.sequence() == 0) return;
@@ -74,6 +95,7 @@ void SessionTable::EndMutation(const wire::MetaContext& context, const absl::Sta
   INVARIANT(session != nullptr);
   Slot& slot = session->slots[context.slot()];
   slot.running = false;
+  slot.applying = 0;
   // "Try again" is not a result: the repeat runs afresh. So does one that changed no record.
   if (!recorded && !status.ok() && !IsRetryable(status)) slot.failure = status;
 }

@@ -27,6 +27,7 @@ inline const std::vector<RequestType>& RequestTypes() {
       {wire::METHOD_OPEN_SESSION, &wire::OpenSessionRequest::default_instance()},
       {wire::METHOD_SESSION_HEARTBEAT, &wire::SessionHeartbeatRequest::default_instance()},
       {wire::METHOD_CLOSE_SESSION, &wire::CloseSessionRequest::default_instance()},
+      {wire::METHOD_RESUME_SESSION, &wire::ResumeSessionRequest::default_instance()},
       {wire::METHOD_GET_CLUSTER_MAP, &wire::GetClusterMapRequest::default_instance()},
       {wire::METHOD_LOOKUP, &wire::LookupRequest::default_instance()},
       {wire::METHOD_GETATTR, &wire::GetattrRequest::default_instance()},

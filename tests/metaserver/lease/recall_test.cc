@@ -149,6 +149,37 @@ TEST_CASE("a session that does not answer loses its leases after the timeout",
   REQUIRE(answer.lease_generation() != before);
 }
 
+TEST_CASE("a change that waits when a later client goes on is left to that one",
+          "[metaserver][lease]") {
+  Fixture f;
+  REQUIRE(f.Look("f").name_leased());
+  wire::UnlinkRequest request;
+  *request.mutable_context() = f.fs.Context();
+  request.mutable_context()->set_client(1);
+  request.set_parent(f.fs.InoOf("/d"));
+  request.set_name("f");
+  absl::Status status;
+  auto unlink = [&] { status = f.fs.names().Mutate(Unlink, request).status(); };
+  std::thread earlier(unlink);
+  const uint64_t asked = f.NextEvent().number();
+  wire::ResumeSessionRequest resume;
+  resume.set_session_id(f.fs.session().value());
+  resume.set_client(2);
+  wire::ResumeSessionResponse resumed;
+  REQUIRE(f.fs.names().ResumeSession(resume, resumed).ok());
+  f.Acknowledge(asked);
+  earlier.join();
+  REQUIRE(absl::IsAborted(status));
+  REQUIRE(f.Look("f").name_leased());  // it is still there
+
+  request.mutable_context()->set_client(2);  // the same request: nothing was its result
+  std::thread later(unlink);
+  f.Acknowledge(f.NextEvent().number());
+  later.join();
+  REQUIRE(status.ok());
+  REQUIRE(f.Look("f").entry().attr().ino() == 0);
+}
+
 TEST_CASE("a reader that has the file open makes its new writer share it", "[metaserver][lease]") {
   Fixture f;
   const uint64_t ino = f.Look("f").entry().attr().ino();
@@ -192,7 +223,7 @@ TEST_CASE("a writer is told before a second session opens the file", "[metaserve
   // Truncating now takes the turn.
   auto cut = f.fs.Truncate("/d/f", 100);
   REQUIRE(ReasonOf(cut.status()) == Reason::kFileShared);
-  f.fs.names().shared_writes().Begin(f.fs.session(), InodeNumber(ino), [] {});
+  f.fs.names().shared_writes().Begin({f.fs.session()}, InodeNumber(ino), [] {});
   std::thread truncater([&] { cut = f.fs.Truncate("/d/f", 100); });
   const wire::SessionEvent pages = f.NextEvent();  // the other one drops its pages first
   REQUIRE(pages.inodes_size() == 1);

@@ -96,4 +96,73 @@ TEST_CASE("a circle that came together during the restart is found", "[metaserve
   REQUIRE(f.Wait(kC, {.ino = 1}, 9) == EDEADLK);
 }
 
+TEST_CASE("a later client of a session has its locks, and not its waits", "[metaserver][locks]") {
+  LocksFixture f;
+  REQUIRE(f.Set(kA, {.start = 0, .end = 9, .handle = 5}) == 0);
+  REQUIRE(f.Set(kA, {.type = wire::LOCK_TYPE_READ, .start = 20, .end = 29, .handle = 6}) == 0);
+  REQUIRE(f.Set(kB, Flock(wire::LOCK_TYPE_WRITE)) == 0);
+  REQUIRE(f.Set(kC, {.ino = 8}) == 0);
+  REQUIRE(f.WaitAs(1, kA, {.ino = 8}, 1) == kQueued);
+  REQUIRE(f.WaitAs(0, {3, 1}, {.ino = 8}, 2) == kQueued);
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    auto resumed = f.table.Resume(SessionId(1), 2);
+    REQUIRE(resumed.ok());
+    REQUIRE_FALSE(resumed->unknown);
+    REQUIRE(resumed->locks.size() == 3);
+    const wire::FileLock& first = resumed->locks[0];
+    // Which open file was the last, and not which for which piece, is what is known of an owner.
+    REQUIRE(first.SerializeAsString() ==
+            f.Lock(kA, {.start = 0, .end = 9, .handle = 6}).SerializeAsString());
+    REQUIRE(resumed->locks[1].type() == wire::LOCK_TYPE_READ);
+    REQUIRE(resumed->locks[2].SerializeAsString() ==
+            f.Lock(kB, Flock(wire::LOCK_TYPE_WRITE)).SerializeAsString());
+    REQUIRE(f.table.CountsOf(SessionId(1)).waiting == 0);
+    REQUIRE(f.table.CountsOf(SessionId(1)).locks == 3);
+  }
+  REQUIRE(f.Unlock(kC, {.ino = 8}) == 0);
+  REQUIRE(f.answers.Take() == Gots{{3, 2, 0}});
+  REQUIRE(f.table.Resume(SessionId(3), 1)->locks.size() == 1);
+  REQUIRE(f.table.Resume(SessionId(4), 1)->locks.empty());
+}
+
+TEST_CASE("the waits of a later client stay, and an earlier one asks in vain",
+          "[metaserver][locks]") {
+  LocksFixture f;
+  REQUIRE(f.Set(kC, {}) == 0);
+  REQUIRE(f.table.Resume(SessionId(1), 2).ok());
+  REQUIRE(f.WaitAs(2, kA, {}, 7) == kQueued);
+  REQUIRE(f.table.Resume(SessionId(1), 2).ok());  // a late copy
+  REQUIRE(ReasonOf(f.table.Resume(SessionId(1), 1).status()) == Reason::kOldSequence);
+  REQUIRE(f.table.CountsOf(SessionId(1)).waiting == 1);
+
+  f.WaitAs(1, kB, {.ino = 9}, 3);
+  REQUIRE(ReasonOf(f.last.status) == Reason::kOldSequence);
+  wire::ReleaseLocksRequest release = f.ReleaseRequest(1, 7);
+  release.mutable_context()->set_client(1);
+  REQUIRE(ReasonOf(f.table.Release(release)) == Reason::kOldSequence);
+  wire::CancelLockRequest cancel;
+  cancel.mutable_context()->set_session_id(1);
+  cancel.mutable_context()->set_client(1);
+  cancel.set_ticket(7);
+  REQUIRE(ReasonOf(f.table.Cancel(cancel).status()) == Reason::kOldSequence);
+
+  REQUIRE(f.Unlock(kC) == 0);
+  REQUIRE(f.answers.Take() == Gots{{1, 7, 0}});
+  REQUIRE(f.IsFree({.ino = 9}));
+}
+
+TEST_CASE("locks that only a dead client knew are lost, and keep nobody waiting",
+          "[metaserver][locks]") {
+  LocksFixture f;
+  f.table.BeginGrace({SessionId(1)});
+  REQUIRE(f.Wait(kC, {}, 1) == kQueued);
+  auto resumed = f.table.Resume(SessionId(1), 2);
+  REQUIRE(resumed.ok());
+  REQUIRE(resumed->unknown);
+  REQUIRE(resumed->locks.empty());
+  REQUIRE_FALSE(f.table.InGrace());
+  REQUIRE(f.answers.Take() == Gots{{2, 1, 0}});
+  REQUIRE_FALSE(f.table.Resume(SessionId(1), 2)->unknown);
+}
+
 }  // namespace penstock::metaserver

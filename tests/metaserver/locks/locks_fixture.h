@@ -77,6 +77,12 @@ struct LocksFixture {
   }
   int Set(Who who, What what) { return Send(Request(who, what)); }
   int Wait(Who who, What what, uint64_t ticket) { return Send(Request(who, what, ticket)); }
+  // The same by one of the clients that the session has one after the other.
+  int WaitAs(uint64_t client, Who who, What what, uint64_t ticket) {
+    wire::SetLockRequest request = Request(who, what, ticket);
+    request.mutable_context()->set_client(client);
+    return Send(request);
+  }
   int Unlock(Who who, What what = {}) {
     what.type = wire::LOCK_TYPE_NONE;
     return Set(who, what);

@@ -153,7 +153,7 @@ TEST_CASE("a partial truncation is an intent until it is done", "[metaserver][tr
   auto refused = fs.names().Mutate(Open, open);
   REQUIRE(absl::IsAborted(refused.status()));
   REQUIRE(ReasonOf(refused.status()) == Reason::kTruncating);
-  REQUIRE(ReasonOf(fs.Truncate("/f", 3 << 20).status()) == Reason::kTruncating);
+  REQUIRE(ReasonOf(fs.Truncate("/f", 6 << 20).status()) == Reason::kTruncating);
 
   fs.Reopen();  // the intent survives
   fs.WaitForSessions();
@@ -164,6 +164,50 @@ TEST_CASE("a partial truncation is an intent until it is done", "[metaserver][tr
   done.set_truncate_intent(cut->truncate_intent());
   REQUIRE_FALSE(fs.names().Mutate(TruncateDone, done)->entry().truncating());
   REQUIRE(fs.names().Mutate(Open, open).ok());
+}
+
+TEST_CASE("a session's own unfinished truncation is begun anew", "[metaserver][truncate]") {
+  NamespaceFixture fs({"/f"});
+  REQUIRE(fs.PublishChunks("/f", 100 << 20).ok());
+  const auto first = fs.Truncate("/f", 5 << 20);
+  const auto again = fs.Truncate("/f", 5 << 20);  // by the client that came after its death
+  REQUIRE(again.ok());
+  REQUIRE(again->truncate_intent() > first->truncate_intent());
+  REQUIRE(again->truncate_old_size() == 100 << 20);
+  REQUIRE(again->truncate_layout().content_id() == first->truncate_layout().content_id());
+  REQUIRE(again->entry().attr().data_version() == first->entry().attr().data_version());
+  const auto further = fs.Truncate("/f", 3 << 20);
+  REQUIRE(further->truncate_old_size() == 100 << 20);
+  REQUIRE(further->entry().attr().size() == 3 << 20);
+
+  const auto finish = [&](uint64_t intent) {
+    wire::TruncateDoneRequest done;
+    *done.mutable_context() = fs.Context();
+    done.set_ino(fs.InoOf("/f"));
+    done.set_truncate_intent(intent);
+    return fs.names().Mutate(TruncateDone, done)->entry().truncating();
+  };
+  REQUIRE(finish(first->truncate_intent()));
+  REQUIRE(finish(again->truncate_intent()));
+  // What is not cut yet must not be seen again.
+  REQUIRE(ReasonOf(fs.PublishChunks("/f", 4 << 20).status()) == Reason::kTruncating);
+  REQUIRE(fs.PublishChunks("/f", 2 << 20).ok());
+  REQUIRE_FALSE(finish(further->truncate_intent()));
+  REQUIRE(fs.PublishChunks("/f", 4 << 20).ok());
+  REQUIRE(fs.names().Counters(kRootDataset)->bytes == 4 << 20);
+  REQUIRE(fs.store().Scan(Family::kOrphan, "")->empty());
+}
+
+TEST_CASE("emptying a file ends the session's own unfinished truncation",
+          "[metaserver][truncate]") {
+  NamespaceFixture fs({"/f"});
+  REQUIRE(fs.PublishChunks("/f", 100 << 20).ok());
+  REQUIRE(fs.Truncate("/f", 5 << 20).ok());
+  const auto emptied = fs.Truncate("/f", 0);
+  REQUIRE(emptied.ok());
+  REQUIRE(emptied->truncate_intent() == 0);
+  REQUIRE_FALSE(emptied->entry().truncating());
+  REQUIRE(fs.Truncate("/f", 10000).ok());
 }
 
 TEST_CASE("truncation to zero gives a new content", "[metaserver][truncate]") {

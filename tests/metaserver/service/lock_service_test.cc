@@ -167,4 +167,29 @@ TEST_CASE("locks are presented with the first heartbeat after a restart",
   REQUIRE(table.CountsOf(other).locks == 1);
 }
 
+TEST_CASE("a session's later client hears of the locks that it has",
+          "[metaserver][service][locks]") {
+  LockServiceFixture f;
+  const SessionId other = f.fs.OpenSession("node2");
+  REQUIRE(f.Set(f.Request(f.fs.session(), wire::LOCK_TYPE_WRITE)).ok());
+  REQUIRE(f.Set(f.Request(other, wire::LOCK_TYPE_WRITE, 3)).ok());
+  wire::ResumeSessionRequest resume;
+  resume.set_client(2);
+  wire::ResumeSessionResponse resumed;
+  resume.set_session_id(f.fs.session().value());
+  REQUIRE(f.fs.names().ResumeSession(resume, resumed).ok());
+  REQUIRE(resumed.locks_size() == 1);
+  REQUIRE(resumed.locks(0).SerializeAsString() ==
+          f.Request(f.fs.session(), wire::LOCK_TYPE_WRITE).lock().SerializeAsString());
+  wire::SetLockRequest late = f.Request(f.fs.session(), wire::LOCK_TYPE_NONE);
+  late.mutable_context()->set_client(1);
+  REQUIRE(ReasonOf(f.Set(late)) == Reason::kOldSequence);
+
+  resume.set_session_id(other.value());
+  resumed.Clear();
+  REQUIRE(f.fs.names().ResumeSession(resume, resumed).ok());
+  REQUIRE(resumed.locks().empty());
+  REQUIRE(f.table.CountsOf(other).waiting == 0);
+}
+
 }  // namespace penstock::metaserver

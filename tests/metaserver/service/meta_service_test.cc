@@ -138,6 +138,43 @@ TEST_CASE("a mount of what is no directory opens no session", "[metaserver][serv
   REQUIRE(f.fs.names().sessions().List().size() == before);
 }
 
+TEST_CASE("a turn of a shared file ends with the client that took it", "[metaserver][service]") {
+  ServiceFixture f;
+  const SessionId session = f.fs.session();
+  wire::BeginSharedWriteRequest begin;
+  begin.mutable_context()->set_session_id(session.value());
+  begin.mutable_context()->set_client(1);
+  begin.set_ino(f.fs.InoOf("/file"));
+  const InodeNumber ino(begin.ino());
+  wire::EntryResponse entry;
+  const auto has_turn = [&] { return f.fs.names().shared_writes().Holds(session, ino); };
+  REQUIRE(f.Call(wire::METHOD_BEGIN_SHARED_WRITE, begin, entry).ok());
+  REQUIRE(has_turn());
+
+  wire::ResumeSessionRequest resume;
+  resume.set_session_id(session.value());
+  resume.set_client(2);
+  wire::ResumeSessionResponse resumed;
+  REQUIRE(f.Call(wire::METHOD_RESUME_SESSION, resume, resumed).ok());
+  REQUIRE_FALSE(has_turn());
+  REQUIRE(ReasonOf(f.Call(wire::METHOD_BEGIN_SHARED_WRITE, begin, entry)) == Reason::kOldSequence);
+  REQUIRE_FALSE(has_turn());
+
+  begin.mutable_context()->set_client(2);
+  REQUIRE(f.Call(wire::METHOD_BEGIN_SHARED_WRITE, begin, entry).ok());
+  REQUIRE(f.Call(wire::METHOD_RESUME_SESSION, resume, resumed).ok());  // a late copy
+  wire::EndSharedWriteRequest end;
+  *end.mutable_context() = begin.context();
+  end.mutable_context()->set_client(1);
+  end.set_ino(begin.ino());
+  wire::EmptyResponse empty;
+  REQUIRE(f.Call(wire::METHOD_END_SHARED_WRITE, end, empty).ok());
+  REQUIRE(has_turn());
+  end.mutable_context()->set_client(2);
+  REQUIRE(f.Call(wire::METHOD_END_SHARED_WRITE, end, empty).ok());
+  REQUIRE_FALSE(has_turn());
+}
+
 TEST_CASE("the cluster map comes from its source", "[metaserver][service]") {
   ServiceFixture f;
   wire::GetClusterMapRequest request;
