@@ -56,8 +56,7 @@ void HandleTable::TakeOver() {
 }
 
 void HandleTable::TakeOverRecord(uint32_t index, HandleRecord& record, bool lost) {
-  std::atomic<Segment*>& segment = segments_[index / kSegment];
-  if (segment.load() == nullptr) segment.store(new Segment{});
+  MakeSegment(index);
   const uint32_t flags = record.flags.load();
   const InodeNumber ino(record.ino.load());
   inherited_by_request_[record.request.load()] = NumberOf(index, record.generation.load());

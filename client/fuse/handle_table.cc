@@ -38,18 +38,23 @@ std::atomic<void*>* HandleTable::Object(uint32_t index) const {
 
 absl::StatusOr<uint32_t> HandleTable::TakeIndex() {
   absl::MutexLock lock(&mu_);
-  if (!free_.empty()) {
-    const uint32_t index = free_.back();
+  const uint32_t used = journal_->handles_used().load();
+  if (free_.empty() && used >= kHandleLimit) {
+    return PosixError(ENFILE, "too many files are open in this mount");
+  }
+  const uint32_t index = free_.empty() ? used : free_.back();
+  MakeSegment(index);
+  if (free_.empty()) {
+    journal_->handles_used().store(index + 1);
+  } else {
     free_.pop_back();
-    return index;
   }
-  const uint32_t index = journal_->handles_used().load();
-  if (index >= kHandleLimit) return PosixError(ENFILE, "too many files are open in this mount");
-  if (segments_[index / kSegment].load() == nullptr) {
-    segments_[index / kSegment].store(new Segment{}, std::memory_order_release);
-  }
-  journal_->handles_used().store(index + 1);
   return index;
+}
+
+void HandleTable::MakeSegment(uint32_t index) {
+  std::atomic<Segment*>& segment = segments_[index / kSegment];
+  if (segment.load() == nullptr) segment.store(new Segment{}, std::memory_order_release);
 }
 
 void HandleTable::GiveIndex(uint32_t index) {

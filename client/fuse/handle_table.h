@@ -76,10 +76,12 @@ class HandleTable {
   };
   // handle_restart.cc
   void TakeOver();
-  void TakeOverRecord(uint32_t index, HandleRecord& record, bool lost);
+  void TakeOverRecord(uint32_t index, HandleRecord& record, bool lost)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<FileHandle*> OpenAgain(uint32_t index, HandleRecord& record, const OpContext& op);
 
   absl::StatusOr<uint32_t> TakeIndex();
+  void MakeSegment(uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint64_t Publish(uint32_t index, const Opened& opened, const RepeatableRequest& request);
   HandleRecord* Find(uint64_t number) const;
   std::atomic<void*>* Object(uint32_t index) const;

@@ -426,7 +426,7 @@ TEST_CASE("many writers on few chunks end with equal members", "[chunkserver][se
     std::vector<wire::ChunkWrite> writes;
     for (uint32_t i = 0; i < 25; ++i) {
       writes.push_back(chain.MakeWrite(i % 3, std::string(200, 'a' + t), i * 50));
-      writes.back().set_channel(10 + t);
+      writes.back().set_session_id(100 + t);  // of one session, a later channel replaces an earlier
     }
     threads.emplace_back([&chain, &failed, t, writes] {
       for (const auto& write : writes) {
