@@ -101,6 +101,16 @@ EntryCache::Name EntryCache::Lookup(InodeNumber parent, std::string_view name, w
   return Name::kHere;
 }
 
+bool EntryCache::Knows(const NameRef& name, InodeNumber ino) {
+  if (!valid()) return false;
+  absl::MutexLock lock(&mu_);
+  Lease* lease = Find(name.parent.value());
+  if (lease == nullptr || changing_.contains(NameMark(name.parent, name.name))) return false;
+  auto it = lease->names.find(name.name);
+  return it != lease->names.end() && it->second.kind == Kind::kHere &&
+         it->second.ino == ino.value();
+}
+
 std::optional<wire::Entry> EntryCache::Record(InodeNumber ino) {
   if (!valid()) return std::nullopt;
   absl::MutexLock lock(&mu_);
@@ -256,11 +266,19 @@ void EntryCache::ForgetName(InodeNumber parent, std::string_view name) {
   lease->names.erase(it);
 }
 
-void EntryCache::DropName(InodeNumber parent, std::string_view name) {
+InodeNumber EntryCache::DropName(InodeNumber parent, std::string_view name) {
   absl::MutexLock lock(&mu_);
   NoteDrop(NameMark(parent, name));
   NoteDrop(DirectoryMark(parent));
+  InodeNumber was;
+  if (Lease* lease = Find(parent.value())) {
+    auto it = lease->names.find(name);
+    if (it != lease->names.end() && it->second.kind == Kind::kHere) {
+      was = InodeNumber(it->second.ino);
+    }
+  }
   ForgetName(parent, name);
+  return was;
 }
 
 void EntryCache::DropRecord(InodeNumber ino) {

@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "client/name_ref.h"
 #include "common/clock.h"
 #include "common/ids.h"
 #include "proto/meta.pb.h"
@@ -48,6 +49,7 @@ class EntryCache {
   // --- what is known
   enum class Name { kUnknown, kAbsent, kHere };
   Name Lookup(InodeNumber parent, std::string_view name, wire::Entry* entry);
+  bool Knows(const NameRef& name, InodeNumber ino);  // that it is this one's
   std::optional<wire::Entry> Record(InodeNumber ino);
   struct Listing {
     std::vector<CachedName> names;  // after the one asked for, in byte order
@@ -68,7 +70,7 @@ class EntryCache {
                  const wire::ReaddirResponse& response);
 
   // --- what the metaserver says
-  void DropName(InodeNumber parent, std::string_view name);
+  InodeNumber DropName(InodeNumber parent, std::string_view name);  // what it was, if known
   void DropRecord(InodeNumber ino);
   // Everything under a lease; what the kernel may have of it. Until FinishRelease() nothing is
   // kept under it.
@@ -150,10 +152,6 @@ class EntryCache {
 // and inodes given to the constructor are what it may change.
 class CacheChange {
  public:
-  struct NameRef {
-    InodeNumber parent;
-    std::string name;
-  };
   // `cache` may be null: nothing is cached.
   CacheChange(EntryCache* cache, std::vector<NameRef> names, std::vector<InodeNumber> inodes);
   ~CacheChange();

@@ -28,6 +28,7 @@ FileSystem::FileSystem(MetaApi* meta, ChunkApi* chunks, HoldTable* holds, FileWr
           options_.atime),
       inodes_(options_.cached_inodes),
       lookups_(options_.fresh_lookup, clock),
+      lost_names_(clock),
       prefetch_([this](InodeNumber ino) { return OpenDirectory(ino); }),
       clock_(clock),
       last_handle_(options_.first_number),

@@ -26,6 +26,7 @@
 #include "client/kernel_cache.h"
 #include "client/listing_prefetch.h"
 #include "client/lock_table.h"
+#include "client/lost_names.h"
 #include "client/lock_waits.h"
 #include "client/page_drops.h"
 #include "client/read_times.h"
@@ -221,6 +222,8 @@ class FileSystem {
                                          bool write);
   // The error of writes that this handle has not reported yet. Take: it is reported now.
   absl::Status PeekError(const FileHandle& handle) const;
+  absl::StatusOr<Looked> FindEntry(EntryName name, const OpContext& op);
+  absl::Status CheckRename(EntryName name, InodeNumber ino, const OpContext& op);
   absl::Status TakeError(FileHandle& handle) const;
   // Before a rename puts `from` over `to`: what was written here must be on disk.
   absl::Status SyncBeforeReplace(EntryName from, EntryName to, const OpContext& op);
@@ -245,6 +248,7 @@ class FileSystem {
   ReadTimes read_times_;
   InodeTable inodes_;
   FreshLookups lookups_;
+  LostNames lost_names_;
   ListingPrefetch prefetch_;
   Clock* const clock_;
   std::atomic<uint64_t> last_handle_;

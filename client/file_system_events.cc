@@ -113,7 +113,9 @@ bool FileSystem::OnEvent(const wire::SessionEvent& event, wire::EventAck* ack,
   for (const wire::LockAnswer& answer : event.lock_answers()) OnLockAnswer(answer);
   std::vector<InodeNumber> inodes, revoked, pages;
   for (const wire::ChangedName& name : event.names()) {
-    cache_->DropName(InodeNumber(name.parent()), name.name());
+    const InodeNumber parent(name.parent());
+    const InodeNumber was = cache_->DropName(parent, name.name());
+    if (was.valid()) lost_names_.Add(was);
   }
   if (kernel_ != nullptr && !event.names().empty()) kernel_->DropNames();
   for (const wire::ChangedInode& changed : event.inodes()) {

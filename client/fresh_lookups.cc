@@ -8,6 +8,9 @@ void FreshLookups::Remember(uint64_t thread, Found found) {
   if (thread == 0) return;
   Shard& shard = ShardOf(thread);
   absl::MutexLock lock(&shard.mu);
+  if (shard.sent_back == thread && !shard.begun_anew) {
+    shard.begun_anew = shard.sent_back_at.parent != found.parent || shard.sent_back_at.name != found.name;
+  }
   std::swap(shard.last[0], shard.last[1]);
   shard.last[0] = {thread, clock_->SinceBoot(), std::move(found)};
 }
@@ -50,6 +53,37 @@ void FreshLookups::Forget(InodeNumber ino) {
       if (r.found.entry && r.found.entry->attr().ino() == ino.value()) r = Remembered{};
     }
   }
+}
+
+std::optional<FreshLookups::FoundName> FreshLookups::Last(uint64_t thread) {
+  if (thread == 0) return std::nullopt;
+  Shard& shard = ShardOf(thread);
+  absl::MutexLock lock(&shard.mu);
+  const Remembered& last = shard.last[0];
+  if (last.thread != thread || !last.found.entry) return std::nullopt;
+  return FoundName{{last.found.parent, last.found.name},
+                   InodeNumber(last.found.entry->attr().ino())};
+}
+
+void FreshLookups::SendBack(uint64_t thread, NameRef name) {
+  if (thread == 0) return;
+  Shard& shard = ShardOf(thread);
+  absl::MutexLock lock(&shard.mu);
+  shard.sent_back = thread;
+  shard.sent_back_at = std::move(name);
+  shard.sent_back_when = clock_->SinceBoot();
+  shard.begun_anew = false;
+}
+
+FreshLookups::SentBack FreshLookups::IsSentBack(uint64_t thread, InodeNumber parent,
+                                                std::string_view name) {
+  if (thread == 0) return SentBack::kNo;
+  Shard& shard = ShardOf(thread);
+  absl::MutexLock lock(&shard.mu);
+  if (shard.sent_back != thread) return SentBack::kNo;
+  if (clock_->SinceBoot() - shard.sent_back_when > kBeginsAnewWithin) return SentBack::kNo;
+  if (shard.sent_back_at.parent != parent || shard.sent_back_at.name != name) return SentBack::kNo;
+  return shard.begun_anew ? SentBack::kAnew : SentBack::kHere;
 }
 
 std::optional<FreshLookups::Found> FreshLookups::Peek(uint64_t thread, InodeNumber parent,

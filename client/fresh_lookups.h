@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "client/name_ref.h"
 #include "common/clock.h"
 #include "common/ids.h"
 #include "proto/meta.pb.h"
@@ -36,6 +37,17 @@ class FreshLookups {
   std::optional<bool> HasAcl(uint64_t thread, InodeNumber ino);
   // Its access list changed: no thread's lookup of it says anything any more.
   void Forget(InodeNumber ino);
+  // The thread's last lookup, if it found something.
+  struct FoundName {
+    NameRef name;
+    InodeNumber ino;
+  };
+  std::optional<FoundName> Last(uint64_t thread);
+  // The lookup of `name` fails, so that the kernel begins the system call anew.
+  void SendBack(uint64_t thread, NameRef name);
+  // kHere: it asks for that name again, having asked for no other; kAnew: its call has begun anew.
+  enum class SentBack { kNo, kHere, kAnew };
+  SentBack IsSentBack(uint64_t thread, InodeNumber parent, std::string_view name);
   std::optional<Found> Peek(uint64_t thread, InodeNumber parent, std::string_view name);
 
  private:
@@ -49,7 +61,12 @@ class FreshLookups {
   struct Shard {
     absl::Mutex mu;
     std::array<Remembered, kDepth> last ABSL_GUARDED_BY(mu);  // newest first
+    uint64_t sent_back ABSL_GUARDED_BY(mu) = 0;               // a thread
+    NameRef sent_back_at ABSL_GUARDED_BY(mu);
+    absl::Duration sent_back_when ABSL_GUARDED_BY(mu);
+    bool begun_anew ABSL_GUARDED_BY(mu) = false;
   };
+  static constexpr absl::Duration kBeginsAnewWithin = absl::Milliseconds(500);
   static constexpr absl::Duration kAclValidFor = absl::Milliseconds(50);
   bool Usable(const Remembered& r, uint64_t thread) const;
   Shard& ShardOf(uint64_t thread) { return shards_[thread % kShards]; }

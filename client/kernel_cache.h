@@ -1,13 +1,20 @@
 // KernelCache is what the kernel remembers of this mount beside the client: names, attributes,
-// pages. The FUSE session implements it; without a mount (tests) nothing is remembered.
+// pages, and the system calls under way. The FUSE session implements it; without a mount (tests) nothing is remembered.
 // Thread-safe.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #include "common/ids.h"
 
 namespace penstock::client {
+
+// The last parts of its paths.
+struct RenameCall {
+  std::string from, to;
+};
 
 class KernelCache {
  public:
@@ -17,6 +24,8 @@ class KernelCache {
   // Pages from `offset` on, `length` bytes (0: to the end), and attributes. Waits for reads and
   // writes of those pages that are under way.
   virtual void DropPages(InodeNumber ino, uint64_t offset, uint64_t length) = 0;
+  // When `thread`, whose lookup is being answered, is in rename(2) or one of its kin.
+  virtual std::optional<RenameCall> RenameOf(uint64_t thread) = 0;
 };
 
 }  // namespace penstock::client

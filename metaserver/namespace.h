@@ -167,7 +167,6 @@ class Namespace {
   };
   absl::StatusOr<Waiting> Attempt(Run& run, absl::FunctionRef<absl::Status(Mutation&)> prepare);
   absl::Status Apply(Run& run, Mutation& mutation);
-  void RefuseLeases(google::protobuf::Message& response) const;
   absl::StatusOr<Waiting> FindWaiting(Run& run, Mutation& mutation);
   absl::Status RunBlocking(Run& run, absl::FunctionRef<absl::Status(Mutation&)> prepare);
   void StartMutation(const wire::MetaContext& context,

@@ -15,21 +15,19 @@ namespace {
 // Of a change that others keep asking about: from here on it is applied first and told after.
 constexpr int kMostRounds = 6;
 
-// The entries in an answer.
-template <typename Use>
-void ForEntries(google::protobuf::Message& response, Use use) {
+// Every reply with an entry carries the log index of the state it shows. `also`: for each entry.
+template <typename Also>
+void Stamp(google::protobuf::Message& response, uint64_t log_index, Also also) {
   for (const char* field : {"entry", "removed", "moved", "replaced"}) {
     const auto* descriptor = response.GetDescriptor()->FindFieldByName(field);
     if (descriptor == nullptr) continue;
     if (!response.GetReflection()->HasField(response, descriptor)) continue;
     auto* entry = response.GetReflection()->MutableMessage(&response, descriptor);
-    if (auto* typed = dynamic_cast<wire::Entry*>(entry)) use(*typed);
+    auto* typed = dynamic_cast<wire::Entry*>(entry);
+    if (typed == nullptr) continue;
+    typed->set_log_index(log_index);
+    also(*typed);
   }
-}
-
-// Every reply with an entry carries the log index of the state it shows.
-void Stamp(google::protobuf::Message& response, uint64_t log_index) {
-  ForEntries(response, [&](wire::Entry& entry) { entry.set_log_index(log_index); });
   if (auto* empty = dynamic_cast<wire::EmptyResponse*>(&response)) empty->set_log_index(log_index);
 }
 
@@ -103,13 +101,6 @@ absl::StatusOr<Namespace::Waiting> Namespace::FindWaiting(Run& run, Mutation& mu
   return waiting;
 }
 
-// What another change is about to make wrong is not kept: who asked has been told of that already.
-void Namespace::RefuseLeases(google::protobuf::Message& response) const {
-  ForEntries(response, [this](wire::Entry& entry) {
-    if (leases_.IsChanging(InodeNumber(entry.attr().ino()))) entry.set_leased_by(0);
-  });
-}
-
 void Namespace::EndChange(Run& run) {
   leases_.End(run.change);
   data_changes_.End(run.data_change);
@@ -135,12 +126,15 @@ absl::Status Namespace::Apply(Run& run, Mutation& mutation) {
   mutation.RunOnApplied();
   leases_.Applied(run.change, SessionId(context.session_id()));
   leases_.End(run.change);
-  if (run.response != nullptr) RefuseLeases(*run.response);
+  if (run.response != nullptr) {
+    // What another change is about to make wrong is not kept: who asked was told of that already.
+    Stamp(*run.response, index, [this](wire::Entry& entry) {
+      if (leases_.IsChanging(InodeNumber(entry.attr().ino()))) entry.set_leased_by(0);
+    });
+  }
   mutation.locks().Release();
-  EndChange(run);  // calls who waits: not under the locks
-  if (mutation.sync()) RETURN_IF_ERROR(log_->Sync());
-  if (run.response != nullptr) Stamp(*run.response, index);
-  return absl::OkStatus();
+  data_changes_.End(run.data_change);  // calls who waits: not under the locks
+  return mutation.sync() ? log_->Sync() : absl::OkStatus();
 }
 
 absl::StatusOr<Namespace::Waiting> Namespace::Attempt(
@@ -243,8 +237,7 @@ absl::Status Namespace::Replay(const wire::MetaContext& context, const std::stri
       }));
     }
   }
-  ForEntries(response, [](wire::Entry& entry) { entry.set_leased_by(0); });
-  Stamp(response, log_->last_index());
+  Stamp(response, log_->last_index(), [](wire::Entry& entry) { entry.set_leased_by(0); });
   return absl::OkStatus();
 }
 

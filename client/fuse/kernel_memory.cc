@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "client/fuse/caller.h"
+
 namespace penstock::client {
 namespace {
 
@@ -35,6 +37,10 @@ void KernelMemory::DropNames() {
 void KernelMemory::DropAttributes(InodeNumber ino) {
   fuse_session* const session = session_.load();
   if (session != nullptr) fuse_lowlevel_notify_inval_inode(session, NodeOf(ino), -1, 0);
+}
+
+std::optional<RenameCall> KernelMemory::RenameOf(uint64_t thread) {
+  return penstock::client::RenameOf(thread);
 }
 
 void KernelMemory::DropPages(InodeNumber ino, uint64_t offset, uint64_t length) {

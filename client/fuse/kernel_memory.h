@@ -35,6 +35,7 @@ class KernelMemory : public KernelCache {
   void DropNames() override;
   void DropAttributes(InodeNumber ino) override;
   void DropPages(InodeNumber ino, uint64_t offset, uint64_t length) override;
+  std::optional<RenameCall> RenameOf(uint64_t thread) override;
 
  private:
   fuse_ino_t NodeOf(InodeNumber ino) const { return ino == root_ ? FUSE_ROOT_ID : ino.value(); }

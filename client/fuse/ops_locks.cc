@@ -9,7 +9,7 @@
 
 #include <memory>
 
-#include "client/fuse/lock_caller.h"
+#include "client/fuse/caller.h"
 #include "client/fuse/operations.h"
 #include "client/fuse/request.h"
 #include "common/status.h"

@@ -7,7 +7,7 @@
 
 namespace penstock::client {
 
-absl::StatusOr<Looked> FileSystem::Lookup(EntryName name, const OpContext& op) {
+absl::StatusOr<Looked> FileSystem::FindEntry(EntryName name, const OpContext& op) {
   Looked looked;
   // "." and ".." come from open_by_handle_at, of any inode; they are no names of a listing.
   const bool by_number = name.name == "." || name.name == "..";
@@ -39,10 +39,41 @@ absl::StatusOr<Looked> FileSystem::Lookup(EntryName name, const OpContext& op) {
       looked.entry.set_leased_by(0);
     }
   }
-  if (looked.entry.attr().ino() == 0) {
+  return looked;
+}
+
+// Linux looks both names of a rename up, one after the other, and answers by itself when they lead
+// to one inode (nothing happens), or to a file and a directory, or when the second must not exist.
+// When another mount changed the first meanwhile, such an answer is of no moment that ever was.
+// ESTALE to the lookup of the second makes Linux begin anew, and then ask for both.
+absl::Status FileSystem::CheckRename(EntryName name, InodeNumber ino, const OpContext& op) {
+  if (kernel_ == nullptr) return absl::OkStatus();
+  const auto back = lookups_.IsSentBack(op.thread, name.parent, name.name);
+  const auto first = lookups_.Last(op.thread);
+  const bool doubtful = first && !cache_->Knows(first->name, first->ino);
+  // A name that Linux remembers is not looked up here.
+  const bool lost = back == FreshLookups::SentBack::kNo && lost_names_.Contains(ino);
+  if (!doubtful && !lost && back != FreshLookups::SentBack::kHere) return absl::OkStatus();
+  const auto call = kernel_->RenameOf(op.thread);
+  if (!call || call->to != name.name) return absl::OkStatus();
+  bool gone = back == FreshLookups::SentBack::kHere || (lost && call->from != name.name);
+  if (!gone && doubtful && first->name.name == call->from) {
+    ASSIGN_OR_RETURN(const Looked looked, FindEntry({first->name.parent, first->name.name}, op));
+    gone = InodeNumber(looked.entry.attr().ino()) != first->ino;
+  }
+  if (!gone) return absl::OkStatus();
+  lookups_.SendBack(op.thread, {name.parent, std::string(name.name)});
+  return PosixError(ESTALE, "renamed meanwhile");
+}
+
+absl::StatusOr<Looked> FileSystem::Lookup(EntryName name, const OpContext& op) {
+  ASSIGN_OR_RETURN(Looked looked, FindEntry(name, op));
+  const InodeNumber ino(looked.entry.attr().ino());
+  if (!ino.valid()) {
     lookups_.Remember(op.thread, {name.parent, std::string(name.name), std::nullopt});
     return looked;
   }
+  RETURN_IF_ERROR(CheckRename(name, ino, op));
   lookups_.Remember(op.thread, {name.parent, std::string(name.name), looked.entry});
   looked.entry = Merge(looked.entry);
   return looked;

@@ -1,6 +1,7 @@
 #include "metaserver/lease/data_changes.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/status.h"
@@ -90,6 +91,7 @@ void DataChanges::Answered(DataChange& change, InodeNumber ino, SessionId sessio
 }
 
 void DataChanges::End(DataChange& change) {
+  if (change.told_.empty()) return;  // nearly always; only its own thread adds to it
   std::vector<Go> go;
   {
     absl::MutexLock lock(&mu_);
@@ -104,9 +106,10 @@ void DataChanges::End(DataChange& change) {
       if (file->second.changes.empty()) files_.erase(file);
     }
     change.told_.clear();
+    std::move(change.let_go_.begin(), change.let_go_.end(), std::back_inserter(go));
+    change.let_go_.clear();
   }
   RunAll(std::move(go));
-  LetGo(change);
 }
 
 bool DataChanges::Knows(InodeNumber ino, SessionId session) const {

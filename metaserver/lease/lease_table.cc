@@ -102,6 +102,7 @@ std::vector<Recall> LeaseTable::Begin(LeaseChange& change, const Touched& touche
 }
 
 void LeaseTable::Applied(const LeaseChange& change, SessionId self) {
+  if (change.names_.empty()) return;
   absl::MutexLock lock(&mu_);
   for (uint64_t mark : change.names_) {
     for (LeaseChange* other : marks_[mark]) {
@@ -111,8 +112,8 @@ void LeaseTable::Applied(const LeaseChange& change, SessionId self) {
 }
 
 void LeaseTable::End(LeaseChange& change) {
+  if (change.marks_.empty()) return;  // ended before; only its own thread adds to it
   absl::MutexLock lock(&mu_);
-  if (change.marks_.empty()) return;
   ++clock_;
   for (uint64_t mark : change.marks_) {
     changed_[mark % kStripes] = clock_;

@@ -157,8 +157,9 @@ void Exchange(Mutation& m, Plan& plan) {
   const int32_t to_links = plan.to.inode.is_directory() ? 1 : 0;
   Settle(m, plan.from.inode, plan.to);
   Settle(m, plan.to.inode, plan.from);
+  if (!plan.across()) return m.ChangeDirectory(plan.from.parent, 0, 0);
   m.ChangeDirectory(plan.from.parent, 0, to_links - from_links);
-  if (plan.across()) m.ChangeDirectory(plan.to.parent, 0, from_links - to_links);
+  m.ChangeDirectory(plan.to.parent, 0, from_links - to_links);
 }
 
 }  // namespace

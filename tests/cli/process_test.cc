@@ -44,6 +44,7 @@ TEST_CASE("a daemon is started, found by its pid file and stopped", "[cli][proce
   auto process = StartDaemon(spec);
   REQUIRE(process.ok());
   REQUIRE(RunningProcess(dir / "pid") == *process);
+  while (LastLines(dir / "log", 1).empty()) usleep(1000);
   auto killed = StopProcess(*process, absl::Seconds(10));
   REQUIRE(killed.ok());
   REQUIRE_FALSE(*killed);

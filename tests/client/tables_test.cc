@@ -1,9 +1,10 @@
-// The small tables: holds, fresh lookups, inodes.
+// The small tables: holds, fresh lookups, lost names, inodes.
 #include <catch2/catch.hpp>
 
 #include "client/fresh_lookups.h"
 #include "client/hold_table.h"
 #include "client/inode_table.h"
+#include "client/lost_names.h"
 #include "tests/testing/fake_clock.h"
 
 namespace penstock::client {
@@ -91,6 +92,68 @@ TEST_CASE("a young lookup says whether there is an access list", "[client][fresh
   REQUIRE_FALSE(lookups.HasAcl(7, InodeNumber(5)).has_value());
   clock.Advance(absl::Milliseconds(51));
   REQUIRE_FALSE(lookups.HasAcl(7, InodeNumber(6)).has_value());
+}
+
+TEST_CASE("what a thread looked up last is told, if it was there", "[client][fresh_lookups]") {
+  testing::FakeClock clock;
+  FreshLookups lookups(absl::Seconds(1), &clock);
+  REQUIRE_FALSE(lookups.Last(7));
+  lookups.Remember(7, {InodeNumber(1), "a", EntryOf(5)});
+  REQUIRE(lookups.Last(7));
+  REQUIRE(lookups.Last(7)->name.name == "a");
+  REQUIRE(lookups.Last(7)->ino == InodeNumber(5));
+  REQUIRE_FALSE(lookups.Last(8));
+  lookups.Remember(7, {InodeNumber(1), "b", std::nullopt});
+  REQUIRE_FALSE(lookups.Last(7));
+}
+
+TEST_CASE("a call that was sent back is known by what it asks next", "[client][fresh_lookups]") {
+  using SentBack = FreshLookups::SentBack;
+  testing::FakeClock clock;
+  FreshLookups lookups(absl::Seconds(1), &clock);
+  auto state = [&](std::string_view name) {
+    return lookups.IsSentBack(7, InodeNumber(1), name);
+  };
+  REQUIRE(state("b") == SentBack::kNo);
+  lookups.SendBack(7, {InodeNumber(1), "b"});
+  REQUIRE(state("b") == SentBack::kHere);
+  REQUIRE(state("a") == SentBack::kNo);
+  REQUIRE(lookups.IsSentBack(8, InodeNumber(1), "b") == SentBack::kNo);
+  lookups.Remember(7, {InodeNumber(1), "b", EntryOf(5)});
+  REQUIRE(state("b") == SentBack::kHere);
+  lookups.Remember(7, {InodeNumber(1), "a", std::nullopt});
+  REQUIRE(state("b") == SentBack::kAnew);
+  lookups.Remember(7, {InodeNumber(1), "b", EntryOf(5)});
+  REQUIRE(state("b") == SentBack::kAnew);
+  clock.Advance(absl::Seconds(1));
+  REQUIRE(state("b") == SentBack::kNo);
+}
+
+TEST_CASE("who lost a name is remembered for seconds", "[client][lost_names]") {
+  testing::FakeClock clock;
+  LostNames lost(&clock);
+  REQUIRE_FALSE(lost.Contains(InodeNumber(5)));
+  lost.Add(InodeNumber(5));
+  clock.Advance(absl::Seconds(6));
+  lost.Add(InodeNumber(5));
+  clock.Advance(absl::Seconds(6));
+  lost.Add(InodeNumber(6));  // the first time is over, the second is not
+  REQUIRE(lost.Contains(InodeNumber(5)));
+  clock.Advance(absl::Seconds(5));
+  REQUIRE_FALSE(lost.Contains(InodeNumber(5)));
+  REQUIRE(lost.Contains(InodeNumber(6)));
+}
+
+TEST_CASE("of very many who lost names the oldest are forgotten", "[client][lost_names]") {
+  testing::FakeClock clock;
+  LostNames lost(&clock);
+  for (uint64_t ino = 1; ino <= 10'000; ++ino) {
+    clock.Advance(absl::Microseconds(1));
+    lost.Add(InodeNumber(ino));
+  }
+  REQUIRE_FALSE(lost.Contains(InodeNumber(1)));
+  REQUIRE_FALSE(lost.Contains(InodeNumber(5000)));
+  REQUIRE(lost.Contains(InodeNumber(10'000)));
 }
 
 TEST_CASE("both lookups of a rename are remembered", "[client][fresh_lookups]") {

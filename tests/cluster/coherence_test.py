@@ -32,7 +32,7 @@ ROUNDS = {
     "lock-handover": 80,
     "unlinked-open": 150,
     "exclusive-create": 500,
-    "linearizable": 400,
+    "linearizable": 3000,
     "open": 75000,
 }
 SUMMARY = re.compile(r"^(\S+): (\d+) rounds, .* rounds/s$", re.MULTILINE)

@@ -34,6 +34,7 @@ class Linearizable : public Litmus {
     if (node.id() == first) {
       Check(node);
       RemoveAll(node);
+      CheckLinks(node);
     }
   }
 
@@ -159,6 +160,17 @@ class Linearizable : public Litmus {
     if (!wrong.empty()) node.Fail("%s", wrong.c_str());
   }
 
+  // A directory's links are counted along with every change below it.
+  void CheckLinks(Node& node) {
+    struct stat info = {};
+    node.Must(node.calls.Stat("tree", &info));
+    if (links_ == 0) links_ = info.st_nlink;  // 2, but on file systems that do not count
+    if (info.st_nlink == links_) return;
+    node.Fail("the empty directory has %llu links, %llu before",
+              static_cast<unsigned long long>(info.st_nlink),
+              static_cast<unsigned long long>(links_));
+  }
+
   void RemoveAll(Node& node) const {
     for (int path : {4, 5, 0, 1, 2, 3}) {
       const int result = path == kPathOfSub ? -EISDIR : node.calls.Unlink(At(path));
@@ -170,6 +182,8 @@ class Linearizable : public Litmus {
       }
     }
   }
+
+  nlink_t links_ = 0;  // of the empty tree
 };
 
 }  // namespace

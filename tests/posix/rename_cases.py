@@ -59,8 +59,10 @@ def exchange_swaps_any_two_names_that_are_there(source, target):
         fails(errno.ENOENT, renameat2, "s", "t", RENAME_EXCHANGE)
         equal((identity("s"), exists("t")), (before, False), "names")
     else:
+        links = os.stat(".").st_nlink
         renameat2("s", "t", RENAME_EXCHANGE)
         equal((identity("t"), identity("s")), (before, other), "swapped names")
+        equal(os.stat(".").st_nlink, links, "links of the directory of both")
 
 
 @rule("rename(2) ERRORS EINVAL", [("exchange-noreplace", RENAME_EXCHANGE | RENAME_NOREPLACE),

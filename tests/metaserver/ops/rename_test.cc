@@ -69,6 +69,14 @@ TEST_CASE("EXCHANGE swaps a file and a directory of two parents", "[metaserver][
   REQUIRE(ErrnoOf(fs.Rename("/q", "/q/f/in", wire::RENAME_FLAG_EXCHANGE)) == EINVAL);
 }
 
+TEST_CASE("EXCHANGE in one directory leaves its links alone", "[metaserver][rename]") {
+  NamespaceFixture fs({"/p/", "/p/d/", "/p/f", "/p/e/"});
+  for (const char* other : {"/p/f", "/p/e", "/p/f"}) {
+    REQUIRE(fs.Rename("/p/d", other, wire::RENAME_FLAG_EXCHANGE).ok());
+    REQUIRE(fs.Problems().empty());
+  }
+}
+
 TEST_CASE("renaming one link of a file onto another changes nothing", "[metaserver][rename]") {
   NamespaceFixture fs({"/a"});
   REQUIRE(fs.Link("/a", "/b").ok());
