@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cli/client_process.h"
+#include "cli/mount_table.h"
 #include "cli/verbs.h"
 #include "common/logging.h"
 #include "common/status.h"
@@ -53,10 +54,18 @@ absl::Status Serve(const MountClientOptions& verb) {
   return absl::NotFoundError(absl::StrCat("the file system has no directory ", options.subdir));
 }
 
+// A client whose supervisor died ends alone: `penstock umount` waits for the word of how.
+void FinishWithoutSupervisor(const std::string& mountpoint, const absl::Status& ended) {
+  std::optional<MountRecord> record = ReadMountRecord(mountpoint);
+  if (!record.has_value() || record->client.pid != getpid() || IsRunning(record->process)) return;
+  FinishMountRecord(*std::move(record), ended);
+}
+
 absl::Status RunMountClient(const MountClientOptions& verb) {
   prctl(PR_SET_NAME, "penstock");  // started by a descriptor, it has no name
   RETURN_IF_ERROR(CheckInherited(verb.clones));
   absl::Status ended = Serve(verb);
+  FinishWithoutSupervisor(verb.mount.mountpoint, ended);
   if (!ended.ok()) ReportError(ended);
   return ended;
 }

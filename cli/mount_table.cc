@@ -3,6 +3,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -125,6 +126,14 @@ bool IsServed(const MountRecord& record) {
 
 void RemoveMountRecord(absl::string_view mountpoint) {
   unlink(MountRecordPath(mountpoint).c_str());
+}
+
+void FinishMountRecord(MountRecord record, const absl::Status& ended) {
+  if (ended.ok()) return RemoveMountRecord(record.mountpoint);
+  record.error = std::string(ended.message());
+  if (absl::Status written = WriteMountRecord(record); !written.ok()) {
+    SPDLOG_WARN("mount record not written error={}", written.ToString());
+  }
 }
 
 }  // namespace penstock::cli

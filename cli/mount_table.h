@@ -48,5 +48,8 @@ std::string MountRecordPath(absl::string_view mountpoint);
 absl::Status WriteMountRecord(const MountRecord& record);
 std::optional<MountRecord> ReadMountRecord(absl::string_view mountpoint);
 void RemoveMountRecord(absl::string_view mountpoint);
+// At the end of the mount: the record goes when everything was written, and keeps the error when
+// not.
+void FinishMountRecord(MountRecord record, const absl::Status& ended);
 
 }  // namespace penstock::cli

@@ -233,14 +233,11 @@ void Supervisor::Stop(absl::Status ended) {
   if (!ended_.has_value()) ended_ = std::move(ended);
 }
 
-// The record goes when everything was written, and keeps the error when not.
 void Supervisor::FinishRecord() {
   if (!mount_.pid_file.empty()) unlink(mount_.pid_file.c_str());
-  const std::optional<MountRecord> on_disk = ReadMountRecord(record_.mountpoint);
+  std::optional<MountRecord> on_disk = ReadMountRecord(record_.mountpoint);
   if (!on_disk.has_value() || on_disk->process != record_.process) return;  // another's
-  if (ended_->ok()) return RemoveMountRecord(record_.mountpoint);
-  record_.error = std::string(ended_->message());
-  if (!WriteMountRecord(record_).ok()) SPDLOG_WARN("mount record not written");
+  FinishMountRecord(*std::move(on_disk), *ended_);
 }
 
 }  // namespace penstock::cli

@@ -132,6 +132,11 @@ class ClusterUnderTest:
         wait_for(lambda: not os.path.exists(f"/proc/{pid}"), 30, f"the end of client {pid}")
         return pid
 
+    def wait_until_served(self, mountpoint=None):
+        """A client answers there. statfs is never answered by the kernel alone."""
+        subprocess.run(["stat", "-f", mountpoint or self.mountpoint], check=True, timeout=60,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
     def chunkserver(self, number):
         """Pid of chunkserver `number` (1..N), told by its directory on the command line."""
         for pid, argv in scratch.processes_naming(os.path.join(self.dir, f"cs{number}")):

@@ -182,9 +182,8 @@ class SupervisorTest(harness.ClusterTest):
             thread.start()
         try:
             for _ in range(rounds):
-                before = self.kill()
-                wait_for(lambda: self.cluster.client_of(self.cluster.mountpoint) not in
-                         (None, before), 30, "a new client")
+                self.kill()
+                self.cluster.wait_until_served()
                 time.sleep(0.2)
         finally:
             stop.set()
@@ -229,7 +228,8 @@ class SupervisorTest(harness.ClusterTest):
         while copying.poll() is None:
             self.kill()
             kills += 1
-            time.sleep(0.3)
+            self.cluster.wait_until_served()
+            time.sleep(0.1)
         said = copying.stderr.read()
         copying.stderr.close()
         self.assertGreater(kills, 0)
@@ -316,9 +316,8 @@ class OtherNodesTest(harness.ClusterTest):
         return process
 
     def kill_client(self):
-        before = self.cluster.kill_client()
-        wait_for(lambda: self.cluster.client_of(self.cluster.mountpoint) not in (None, before), 30,
-                 "a new client")
+        self.cluster.kill_client()
+        self.cluster.wait_until_served()
 
     def test_locks_outlive_the_client_and_then_the_metaserver(self):
         for kind in ("fcntl", "ofd", "flock"):
