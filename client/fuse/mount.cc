@@ -194,7 +194,7 @@ absl::Status MountedClient::Run(const std::function<void()>& on_ready) {
       Annotate(session_.Open(OpContext{}), absl::StrCat("metaserver ", options_.metaserver)));
   InterruptGrace interrupts(kInterruptGrace);
   const InodeNumber root(session_.root().attr().ino());
-  KernelMemory memory(&cache_, root);
+  KernelMemory memory(&cache_, SystemClock(), root);
   MountContext context{&fs_, &interrupts, &memory, root, options_};
   fs_.SetKernelCache(&memory);
   KernelSession kernel(&context);
