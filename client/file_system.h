@@ -80,6 +80,10 @@ class FileSystem {
   // Before the first event; null: no kernel.
   void SetKernelCache(KernelCache* kernel) { kernel_ = kernel; }
 
+  // Before the first request, of a mount that another client served before: the kernel may have
+  // pages of any file.
+  void ExpectPages() { inodes_.ExpectPages(); }
+
   // Names.
   absl::StatusOr<Looked> Lookup(EntryName name, const OpContext& op);
   absl::StatusOr<CreatedFile> Create(EntryName name, uint32_t mode, OpenFlags flags,

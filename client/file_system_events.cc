@@ -57,8 +57,12 @@ void FileSystem::DropFromKernel(const EntryCache::Dropped& dropped) {
   for (InodeNumber ino : dropped.records) kernel_->DropAttributes(ino);
 }
 
+// In vain is not harmless: see client/fuse/given_attributes.h.
 void FileSystem::DropPages(InodeNumber ino, PageDrops::Done done) {
   if (kernel_ == nullptr) return std::move(done)();
+  // A read that begins after this has found the inode marked as stale.
+  const std::shared_ptr<Inode> inode = inodes_.Find(ino);
+  if (inode != nullptr && !inode->has_pages.exchange(false)) return std::move(done)();
   const uint64_t number = page_drops_.Begin(ino, std::move(done));
   auto drop = [this, ino, number] {
     kernel_->DropPages(ino, 0, 0);

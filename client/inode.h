@@ -10,6 +10,7 @@
 #include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -54,6 +55,8 @@ class Inode {
   explicit Inode(InodeNumber number) : ino(number) {}
 
   const InodeNumber ino;
+  // The kernel may have pages of it, by a read or write since they were dropped last.
+  std::atomic<bool> has_pages{false};
   mutable absl::Mutex mu;  // never held over a call
 
   // Takes `fresh` over unless more is known already; whether it did.

@@ -11,6 +11,7 @@ std::shared_ptr<Inode> InodeTable::GetOrMake(InodeNumber ino) {
   }
   Trim();
   auto inode = std::make_shared<Inode>(ino);
+  inode->has_pages = expect_pages_;
   by_age_.push_back(ino);
   slots_[ino] = Slot{inode, std::prev(by_age_.end())};
   return inode;

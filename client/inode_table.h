@@ -17,6 +17,8 @@ namespace penstock::client {
 class InodeTable {
  public:
   explicit InodeTable(size_t limit) : limit_(limit) {}
+  // Before anything else: the kernel may have pages of any of them.
+  void ExpectPages() { expect_pages_ = true; }
 
   std::shared_ptr<Inode> GetOrMake(InodeNumber ino);
   std::shared_ptr<Inode> Find(InodeNumber ino) const;  // nullptr: not known here
@@ -33,6 +35,7 @@ class InodeTable {
   void Trim() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const size_t limit_;
+  bool expect_pages_ = false;
   mutable absl::Mutex mu_;  // before an Inode's
   absl::flat_hash_map<InodeNumber, Slot> slots_ ABSL_GUARDED_BY(mu_);
   std::list<InodeNumber> by_age_ ABSL_GUARDED_BY(mu_);  // oldest first

@@ -32,10 +32,6 @@ struct stat ToStat(const wire::Attr& attr) {
   return st;
 }
 
-double AttrTimeout(const MountContext& mount, const wire::Entry& entry) {
-  return absl::ToDoubleSeconds(mount.memory->AttributesFor(entry.leased_by() != 0));
-}
-
 fuse_entry_param ToEntryParam(const MountContext& mount, const wire::Entry& entry,
                               bool name_cached) {
   fuse_entry_param param = {};

@@ -13,7 +13,6 @@ struct stat ToStat(const wire::Attr& attr);
 // With the times for which the kernel may keep them (KernelMemory).
 fuse_entry_param ToEntryParam(const MountContext& mount, const wire::Entry& entry,
                               bool name_cached);
-double AttrTimeout(const MountContext& mount, const wire::Entry& entry);
 // What the application gets. Servers that cannot be reached are EIO.
 int ToErrno(const absl::Status& status);
 

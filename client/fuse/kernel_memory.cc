@@ -15,8 +15,12 @@ constexpr int kNotifyIncEpoch = 8;  // FUSE_NOTIFY_INC_EPOCH, not yet in Debian'
 
 }  // namespace
 
-absl::Duration KernelMemory::AttributesFor(bool leased) const {
-  return leased ? std::min(kLongest, cache_->ValidFor()) : absl::ZeroDuration();
+void KernelMemory::ExpectAttributes() { given_.Expect(kLongest); }
+
+absl::Duration KernelMemory::AttributesFor(InodeNumber ino, uint64_t begun, bool leased) {
+  if (!leased) return absl::ZeroDuration();
+  const absl::Duration time = std::min(kLongest, cache_->ValidFor());
+  return given_.Give(ino, begun, time) ? time : absl::ZeroDuration();
 }
 
 absl::Duration KernelMemory::NamesFor(bool cached) const {
@@ -35,6 +39,7 @@ void KernelMemory::DropNames() {
 }
 
 void KernelMemory::DropAttributes(InodeNumber ino) {
+  if (!given_.Drop(ino)) return;
   fuse_session* const session = session_.load();
   if (session != nullptr) fuse_lowlevel_notify_inval_inode(session, NodeOf(ino), -1, 0);
 }

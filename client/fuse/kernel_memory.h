@@ -16,6 +16,7 @@
 #include <atomic>
 
 #include "client/entry_cache.h"
+#include "client/fuse/given_attributes.h"
 #include "client/fuse/libfuse.h"
 #include "client/kernel_cache.h"
 
@@ -23,13 +24,18 @@ namespace penstock::client {
 
 class KernelMemory : public KernelCache {
  public:
-  // `cache` says how long leases last; must outlive it. `root`: the mounted directory.
-  KernelMemory(const EntryCache* cache, InodeNumber root) : cache_(cache), root_(root) {}
+  // `cache` says how long leases last; both must outlive it. `root`: the mounted directory.
+  KernelMemory(const EntryCache* cache, Clock* clock, InodeNumber root)
+      : cache_(cache), root_(root), given_(clock) {}
 
   void SetSession(fuse_session* session) { session_.store(session); }  // null: no mount any more
   void SetEpochs(bool known) { epochs_ = known; }  // what the kernel said at INIT
 
-  absl::Duration AttributesFor(bool leased) const;  // of a GETATTR's answer
+  // Of a mount that another client served before.
+  void ExpectAttributes();
+  // Around a GETATTR: for how long the kernel may keep what it is answered.
+  uint64_t BeginAttributes(InodeNumber ino) { return given_.Begin(ino); }
+  absl::Duration AttributesFor(InodeNumber ino, uint64_t begun, bool leased);
   absl::Duration NamesFor(bool cached) const;
 
   void DropNames() override;
@@ -42,6 +48,7 @@ class KernelMemory : public KernelCache {
 
   const EntryCache* const cache_;
   const InodeNumber root_;
+  GivenAttributes given_;
   std::atomic<fuse_session*> session_{nullptr};
   std::atomic<bool> epochs_{false};
 };

@@ -200,7 +200,7 @@ absl::Status MountedClient::Run(DeviceDescriptors descriptors,
   HandleTable handles(journal_, &fs_, &holds_);
   DeviceIo device(descriptors);
   const InodeNumber root(session_.root().attr().ino());
-  KernelMemory memory(&cache_, root);
+  KernelMemory memory(&cache_, SystemClock(), root);
   MountContext context;
   context.fs = &fs_;
   context.interrupts = &interrupts;
@@ -218,6 +218,10 @@ absl::Status MountedClient::Run(DeviceDescriptors descriptors,
       if (device.resumed()) session_.Leave();
       fs_.SetKernelCache(nullptr);
       return attached;
+    }
+    if (device.resumed()) {
+      memory.ExpectAttributes();
+      fs_.ExpectPages();
     }
     Start();
     FinishTruncations();

@@ -47,16 +47,23 @@ wire::SetattrRequest ToSetattr(InodeNumber ino, const struct stat& attr, int to_
   return set;
 }
 
-void Getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
+void Getattr(fuse_req_t req, fuse_ino_t node, fuse_file_info*) {
   Request request(req);
-  request.ReplyAttr(request.fs().Getattr(request.Ino(ino), request.op()));
+  KernelMemory& memory = *request.mount().memory;
+  const InodeNumber ino = request.Ino(node);
+  const uint64_t begun = memory.BeginAttributes(ino);
+  const auto entry = request.fs().Getattr(ino, request.op());
+  if (!entry.ok()) return request.Reply(entry.status());
+  request.ReplyAttr(*entry, memory.AttributesFor(ino, begun, entry->leased_by() != 0));
 }
 
 void Setattr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse_file_info*) {
   Request request(req);
   // Whether set-group-id may stay depends on the caller's groups.
   if ((to_set & FUSE_SET_ATTR_MODE) != 0 && (attr->st_mode & S_ISGID) != 0) request.AddGroups();
-  request.ReplyAttr(request.fs().Setattr(ToSetattr(request.Ino(ino), *attr, to_set), request.op()));
+  const auto entry = request.fs().Setattr(ToSetattr(request.Ino(ino), *attr, to_set), request.op());
+  if (!entry.ok()) return request.Reply(entry.status());
+  request.ReplyAttr(*entry, absl::ZeroDuration());
 }
 
 void Statfs(fuse_req_t req, fuse_ino_t) {

@@ -107,10 +107,9 @@ void Request::ReplyEntry(const wire::Entry& entry, bool name_cached) {
   fuse_reply_entry(Finish(), &param);
 }
 
-void Request::ReplyAttr(const absl::StatusOr<wire::Entry>& entry) {
-  if (!entry.ok()) return Reply(entry.status());
-  const struct stat st = ToStat(entry->attr());
-  fuse_reply_attr(Finish(), &st, AttrTimeout(*mount_, *entry));
+void Request::ReplyAttr(const wire::Entry& entry, absl::Duration kept_for) {
+  const struct stat st = ToStat(entry.attr());
+  fuse_reply_attr(Finish(), &st, absl::ToDoubleSeconds(kept_for));
 }
 
 void Request::ReplyData(std::string_view data) {

@@ -38,7 +38,7 @@ class Request {
   void Reply(const absl::Status& status);  // OK: done without an answer's body
   void Reply(const absl::StatusOr<wire::Entry>& entry);
   void Reply(const absl::StatusOr<Looked>& looked);
-  void ReplyAttr(const absl::StatusOr<wire::Entry>& entry);
+  void ReplyAttr(const wire::Entry& entry, absl::Duration kept_for);
   void ReplyData(std::string_view data);
   void ReplyEntry(const wire::Entry& entry, bool name_cached);
   // For the other answers: the request, from here on without interrupts.

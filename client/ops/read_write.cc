@@ -8,6 +8,7 @@ namespace penstock::client {
 
 absl::StatusOr<size_t> FileSystem::Read(const FileHandle& handle, uint64_t offset,
                                         absl::Span<char> into, const OpContext& op) {
+  handle.inode->has_pages = true;
   RETURN_IF_ERROR(RefreshStale(*handle.inode, op));
   auto n = reader_.Read(handle.inode, offset, into, op);
   if (n.ok()) counters_.read_bytes.fetch_add(*n, std::memory_order_relaxed);
@@ -24,6 +25,7 @@ absl::Status FileSystem::Write(const FileHandle& handle, uint64_t offset, std::s
     absl::MutexLock lock(&handle.inode->mu);
     handle.inode->by_mapping = true;
   }
+  handle.inode->has_pages = true;
   const PageDrops::Write under_way(&page_drops_, handle.inode->ino);
   RETURN_IF_ERROR(RefreshStale(*handle.inode, op));
   const bool append = handle.append && op.thread != 0;  // pages of a mapping have their place

@@ -28,6 +28,7 @@ ROUNDS = {
     "append": 100,
     "disjoint-writers": 150,
     "growth": 1500,
+    "size-then-read": 300,
     "open-in-order": 100,
     "lock-handover": 80,
     "unlinked-open": 150,

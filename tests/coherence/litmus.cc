@@ -22,6 +22,7 @@ const std::vector<Test>& AllTests() {
       {"disjoint-writers", "writers of one open file don't harm each other's bytes",
        MakeDisjointWriters},
       {"growth", "an open reader sees the file grow and shrink", MakeGrowth},
+      {"size-then-read", "a reader finds all the bytes that fstat told of", MakeSizeThenRead},
       {"open-in-order", "values of an open file only move forward", MakeOpenInOrder},
       {"lock-handover", "who gets the lock sees what its last holder wrote", MakeLockHandover},
       {"unlinked-open", "an open file outlives its name", MakeUnlinkedOpen},

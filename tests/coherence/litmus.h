@@ -45,6 +45,7 @@ std::unique_ptr<Litmus> MakeSaveByRename();
 std::unique_ptr<Litmus> MakeAppend();
 std::unique_ptr<Litmus> MakeDisjointWriters();
 std::unique_ptr<Litmus> MakeGrowth();
+std::unique_ptr<Litmus> MakeSizeThenRead();
 std::unique_ptr<Litmus> MakeOpenInOrder();
 std::unique_ptr<Litmus> MakeLockHandover();
 std::unique_ptr<Litmus> MakeUnlinkedOpen();

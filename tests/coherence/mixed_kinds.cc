@@ -137,9 +137,14 @@ class Growing : public MixedFile {
     const int64_t version = info.st_size / 8;
     if (error == 0 && version > 0) error = node.calls.Pread(fd, &last, 8, 8 * (version - 1));
     const int64_t closed = node.calls.Close(fd);
+    const bool whole = version == 0 || ValueOf(last) == version;
     node.calls.Note(" of %s [%lld]", Name().c_str(), static_cast<long long>(version));
+    if (!whole && error >= 0) {
+      node.calls.Note(" whose last %zu bytes say %lld", last.size(),
+                      static_cast<long long>(ValueOf(last)));
+    }
     if (error >= 0) error = closed;
-    return {error, version == 0 || ValueOf(last) == version ? version : -1};
+    return {error, whole ? version : -1};
   }
 };
 

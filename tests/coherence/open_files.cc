@@ -135,6 +135,59 @@ class Growth : public Litmus {
   int64_t size_ = 0;
 };
 
+// One node opens the file, appends a word that says which it is and closes it, again and again; the
+// others open it, ask for its size and read the last word.
+class SizeThenRead : public Litmus {
+ public:
+  void Round(Node& node) override {
+    const int writer = node.plan().Below(node.count());
+    const int64_t last = words_ + kAppends;
+    if (words_ == 0 && node.id() == 0) {
+      const int fd = static_cast<int>(node.Must(node.calls.Open("grows", O_RDWR | O_CREAT)));
+      node.Must(node.calls.Ftruncate(fd, 0));
+      node.Must(node.calls.Close(fd));
+    }
+    node.Barrier();
+    if (node.id() == writer) {
+      for (int64_t word = words_ + 1; word <= last; ++word) Append(node, word);
+    } else {
+      node.Stagger();
+      while (Look(node) != last) node.Yield();
+    }
+    node.Barrier();
+    words_ = last < kMostWords ? last : 0;
+  }
+
+ private:
+  static constexpr int kAppends = 10;
+  static constexpr int64_t kMostWords = 600;  // from the record into chunks
+
+  static void Append(Node& node, int64_t word) {
+    const int fd = static_cast<int>(node.Must(node.calls.Open("grows", O_WRONLY)));
+    node.Must(node.calls.Pwrite(fd, Filled(word, 8), 8 * (word - 1)));
+    node.Must(node.calls.Close(fd));
+  }
+
+  static int64_t Look(Node& node) {
+    struct stat info = {};
+    const int fd = static_cast<int>(node.Must(node.calls.Open("grows", O_RDONLY)));
+    node.Must(node.calls.Fstat(fd, &info));
+    const int64_t words = info.st_size / 8;
+    std::string word;
+    if (words > 0) node.Must(node.calls.Pread(fd, &word, 8, 8 * (words - 1)));
+    node.CountLook();
+    if (words > 0 && (word.size() != 8 || ValueOf(word) != words)) {
+      node.Fail("node %d was told %lld bytes, and read %zu at the last 8 of them that say %lld",
+                node.id(), static_cast<long long>(info.st_size), word.size(),
+                static_cast<long long>(ValueOf(word)));
+    }
+    node.Must(node.calls.Close(fd));
+    return words;
+  }
+
+  int64_t words_ = 0;
+};
+
 // One node writes ever larger numbers to one word and then to another; the others read them. What a
 // node has read it never reads older; of two nodes, one may see a write earlier that is under way.
 class OpenInOrder : public Litmus {
@@ -203,6 +256,7 @@ class OpenInOrder : public Litmus {
 
 std::unique_ptr<Litmus> MakeDisjointWriters() { return std::make_unique<DisjointWriters>(); }
 std::unique_ptr<Litmus> MakeGrowth() { return std::make_unique<Growth>(); }
+std::unique_ptr<Litmus> MakeSizeThenRead() { return std::make_unique<SizeThenRead>(); }
 std::unique_ptr<Litmus> MakeOpenInOrder() { return std::make_unique<OpenInOrder>(); }
 
 }  // namespace penstock::coherence
