@@ -108,6 +108,7 @@ class SupervisorTest(harness.ClusterTest):
 
     def test_bytes_that_were_closed_or_published_are_no_loss(self):
         other_mount = self.cluster.mount_again("other")
+        self.addCleanup(self.cluster.unmount, other_mount)
         kept = os.open(self.path("kept"), os.O_RDWR | os.O_CREAT)
         other = os.open(self.path("kept"), os.O_WRONLY)
         os.write(other, b"k" * 70_000)
@@ -162,7 +163,7 @@ class SupervisorTest(harness.ClusterTest):
 
     def test_kills_under_load(self):
         """Names come and go while the client dies again and again; each answer must be true."""
-        rounds = 20
+        rounds = 8 * harness.rounds()
         stop = threading.Event()
         problems = []
 
@@ -220,7 +221,7 @@ class SupervisorTest(harness.ClusterTest):
 
     def test_a_tree_is_copied_while_the_client_dies(self):
         source = os.path.join(self.local, "tree")
-        harness.write_tree(source, random.Random(7), files=300, large=False)
+        harness.write_tree(source, random.Random(7), files=150, large=False)
         expected = harness.describe_tree(source)
         copying = subprocess.Popen(["cp", "-a", source, self.path("copy")],
                                    stderr=subprocess.PIPE, text=True)
