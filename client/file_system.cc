@@ -51,16 +51,16 @@ absl::StatusOr<wire::Entry> FileSystem::GetEntry(InodeNumber ino, const OpContex
 }
 
 absl::Status FileSystem::RefreshStale(Inode& inode, const OpContext& op) {
-  uint64_t said = 0;
+  Inode::Question question;
   {
     absl::MutexLock lock(&inode.mu);
     if (!inode.stale) return absl::OkStatus();
-    said = inode.stale_said;
+    question = inode.Ask();
   }
   ASSIGN_OR_RETURN(wire::Entry entry, FetchEntry(inode.ino, op));
   absl::MutexLock lock(&inode.mu);
   inode.Absorb(entry);
-  if (inode.stale_said == said) inode.stale = false;
+  inode.IsFresh(question);
   return absl::OkStatus();
 }
 

@@ -44,8 +44,7 @@ void FileSystem::OnServerRestart() {
     absl::MutexLock lock(&inode.mu);
     inode.accept_any = true;
     if (inode.handles == 0 || clock_->Now() - inode.stale_said_at > kChangeMayTake) return;
-    inode.stale = true;
-    ++inode.stale_said;
+    inode.BecomesStale();
     doubtful.push_back(inode.ino);
   });
   for (InodeNumber ino : doubtful) DropPages(ino, [] {});
@@ -77,8 +76,7 @@ void FileSystem::OnLeasesLost() {
   releasing_ = EntryCache::Dropped();
   inodes_.ForEach([&](Inode& inode) {
     absl::MutexLock lock(&inode.mu);
-    inode.stale = true;
-    ++inode.stale_said;
+    inode.BecomesStale();
     inode.no_capability_at = absl::InfinitePast();
   });
   // Also of files that an earlier client opened and nobody has used since.
@@ -93,8 +91,7 @@ void FileSystem::MarkChanged(const wire::ChangedInode& changed) {
   absl::MutexLock lock(&inode->mu);
   inode->no_capability_at = absl::InfinitePast();
   if (!changed.data()) return;
-  inode->stale = true;
-  ++inode->stale_said;
+  inode->BecomesStale();
   inode->stale_said_at = clock_->Now();
 }
 

@@ -42,11 +42,10 @@ absl::Status FileWriter::TakeTurn(const InodePtr& inode, const OpContext& op) {
 
 // False: it was said meanwhile that its bytes are changed, by a call that began before the turn.
 absl::StatusOr<bool> FileWriter::AskInTurn(Inode& inode, const OpContext& op) {
-  uint64_t shared_said = 0, stale_said = 0;
+  Inode::Question question;
   {
     absl::MutexLock lock(&inode.mu);
-    shared_said = inode.shared_said;
-    stale_said = inode.stale_said;
+    question = inode.Ask();
   }
   wire::BeginSharedWriteRequest request;
   request.set_ino(inode.ino.value());
@@ -54,10 +53,8 @@ absl::StatusOr<bool> FileWriter::AskInTurn(Inode& inode, const OpContext& op) {
                    meta_->Query<wire::EntryResponse>(wire::METHOD_BEGIN_SHARED_WRITE, request, op));
   absl::MutexLock lock(&inode.mu);
   inode.Absorb(response.entry());
-  if (inode.shared_said == shared_said) inode.shared = response.entry().shared();
-  if (inode.stale_said != stale_said) return false;
-  inode.stale = false;
-  return true;
+  inode.IsShared(question, response.entry().shared());
+  return inode.IsFresh(question);
 }
 
 void FileWriter::EndTurn(Inode& inode) {

@@ -90,6 +90,26 @@ class Inode {
   // The inline content with what was written here on top. Only while reads_inline().
   std::string InlineContent() const ABSL_SHARED_LOCKS_REQUIRED(mu);
   void SetError(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  // The metaserver's word overtakes answers that are on their way. Ask() before the call, the others
+  // with its answer: they do nothing when something was said since.
+  struct Question {
+    uint64_t shared_said = 0;
+    uint64_t stale_said = 0;
+  };
+  Question Ask() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return {shared_said, stale_said}; }
+  void IsShared(const Question& asked, bool answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    if (asked.shared_said == shared_said) shared = answer;
+  }
+  // Its record is the newest one; whether that is so.
+  bool IsFresh(const Question& asked) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    if (asked.stale_said != stale_said) return false;
+    stale = false;
+    return true;
+  }
+  void BecomesStale() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    stale = true;
+    ++stale_said;
+  }
   // While pinned (`handles`), content that was once taken over stays.
   void Pin() ABSL_LOCKS_EXCLUDED(mu);
   void Unpin() ABSL_LOCKS_EXCLUDED(mu);

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "common/status.h"
 
@@ -45,7 +46,7 @@ void ListingPrefetch::Read(InodeNumber directory, const OpContext& op) {
   absl::MutexLock lock(&mu_);
   Counted& counted = counted_[directory];
   const uint64_t due = std::max(2 * counted.due, kLookups + read.entries / kEntriesALookup);
-  counted = {.lookups = 0, .due = read.all ? due : kNever};
+  counted = {.lookups = 0, .due = read.again ? due : kNever};
 }
 
 ListingPrefetch::Result ListingPrefetch::ReadListing(InodeNumber directory,
@@ -59,10 +60,11 @@ ListingPrefetch::Result ListingPrefetch::ReadListing(InodeNumber directory,
       // Who may look names up need not be allowed to list them.
       SPDLOG_DEBUG("listing not read ahead ino={} error={}", directory.value(),
                    page.status().ToString());
+      read.again = ErrnoOf(page.status()) != EACCES;
       return read;
     }
-    read.all = page->empty();
-    if (read.all) break;
+    read.again = page->empty();
+    if (read.again) break;
     read.entries += page->size();
     for (const ListedEntry& listed : *page) bytes += listed.entry.ByteSizeLong();
     cookie = page->back().cookie;

@@ -45,10 +45,9 @@ class ListingPrefetch {
     bool reading = false;
   };
   void Read(InodeNumber directory, const OpContext& op);
-  // How many entries there were; all of them, or too many.
   struct Result {
     size_t entries = 0;
-    bool all = false;
+    bool again = false;  // it is worth reading again: neither too large nor forbidden
   };
   Result ReadListing(InodeNumber directory, const OpContext& op) const;
 

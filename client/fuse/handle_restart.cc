@@ -65,8 +65,9 @@ void HandleTable::TakeOverRecord(uint32_t index, HandleRecord& record, bool lost
     holds_->Hold(ino, (flags & kHandleWrite) != 0);
     if (lost) record.flags.fetch_or(kHandleLost);
   }
-  // Lost to an earlier client, too: it may have died before the pages were dropped.
-  inherited_.emplace_back(ino, !directory && (record.flags.load() & kHandleLost) != 0);
+  // Who wrote may have left pages that it had said were dropped already (PageDrops), or that are
+  // lost, also to an earlier client.
+  inherited_.emplace_back(ino, !directory && (flags & (kHandleWrite | kHandleLost)) != 0);
 }
 
 void HandleTable::CloseUntold(const RepeatableRequest& request) {

@@ -13,11 +13,10 @@ namespace penstock::client {
 
 absl::StatusOr<wire::Entry> FileSystem::CallOpen(Inode& inode, OpenFlags flags,
                                                  const OpContext& op) {
-  uint64_t said = 0, stale_said = 0;
+  Inode::Question question;
   {
     absl::MutexLock lock(&inode.mu);
-    said = inode.shared_said;
-    stale_said = inode.stale_said;
+    question = inode.Ask();
   }
   wire::OpenRequest request;
   request.set_ino(inode.ino.value());
@@ -34,8 +33,8 @@ absl::StatusOr<wire::Entry> FileSystem::CallOpen(Inode& inode, OpenFlags flags,
     ASSIGN_OR_RETURN(response, meta_->Query<wire::EntryResponse>(wire::METHOD_OPEN, request, op));
   }
   absl::MutexLock lock(&inode.mu);
-  if (inode.shared_said == said) inode.shared = response.entry().shared();
-  if (inode.stale_said == stale_said) inode.stale = false;
+  inode.IsShared(question, response.entry().shared());
+  inode.IsFresh(question);
   return response.entry();
 }
 

@@ -51,20 +51,22 @@ void DataChanges::Take(File& file, Condition condition, std::vector<Go>* go) {
 }
 
 bool DataChanges::Tell(DataChange& change, InodeNumber ino, SessionId session) {
-  {
-    absl::MutexLock lock(&mu_);
-    const auto told = change.told_.find(ino.value());
-    if (told != change.told_.end()) {
-      const auto it = told->second.find(session.value());
-      if (it != told->second.end() && !it->second.asked) return false;
-    }
+  absl::MutexLock lock(&mu_);
+  const auto told = change.told_.find(ino.value());
+  if (told != change.told_.end()) {
+    const auto it = told->second.find(session.value());
+    if (it != told->second.end() && !it->second.asked) return false;
   }
-  Told(change, ino, session);
+  NoteTold(change, ino, session);
   return true;
 }
 
 void DataChanges::Told(DataChange& change, InodeNumber ino, SessionId session) {
   absl::MutexLock lock(&mu_);
+  NoteTold(change, ino, session);
+}
+
+void DataChanges::NoteTold(DataChange& change, InodeNumber ino, SessionId session) {
   const auto [told, first] = change.told_.try_emplace(ino.value());
   File& file = files_[ino.value()];
   if (first) file.changes.push_back(&change);

@@ -75,6 +75,8 @@ class DataChanges {
   };
   static bool MustWait(const File& file, uint64_t ino, SessionId session);
   static void NoteAsked(const File& file, uint64_t ino, SessionId session);  // it is told again
+  void NoteTold(DataChange& change, InodeNumber ino, SessionId session)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   template <typename Condition>
   void Take(File& file, Condition condition, std::vector<Go>* go)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
