@@ -26,15 +26,26 @@ bool GivenAttributes::Give(InodeNumber ino, uint64_t begun, absl::Duration time)
   return true;
 }
 
+void GivenAttributes::GiveAccessList(InodeNumber ino) {
+  Stripe& stripe = StripeOf(ino);
+  absl::MutexLock lock(&stripe.mu);
+  if (stripe.any_list) return;
+  stripe.lists.insert(ino);
+  if (stripe.lists.size() <= kMostLists) return;
+  stripe.any_list = true;
+  stripe.lists = {};
+}
+
 bool GivenAttributes::Drop(InodeNumber ino) {
   Stripe& stripe = StripeOf(ino);
   absl::MutexLock lock(&stripe.mu);
   ++stripe.drops;
-  auto it = stripe.until.find(ino);
-  if (it == stripe.until.end()) return false;
-  const bool holds = it->second >= clock_->SinceBoot();
-  stripe.until.erase(it);
-  return holds;
+  bool has = stripe.lists.erase(ino) > 0 || stripe.any_list;
+  if (auto it = stripe.until.find(ino); it != stripe.until.end()) {
+    has = has || it->second >= clock_->SinceBoot();
+    stripe.until.erase(it);
+  }
+  return has;
 }
 
 }  // namespace penstock::client

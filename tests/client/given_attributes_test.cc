@@ -39,6 +39,18 @@ TEST_CASE("attributes that hold no more need not be dropped", "[client][attribut
   REQUIRE_FALSE(given.Drop(kFile));
 }
 
+TEST_CASE("access lists are dropped, too, and when there are too many then of all",
+          "[client][attributes]") {
+  testing::FakeClock clock;
+  GivenAttributes given(&clock);
+  given.GiveAccessList(kFile);
+  clock.Advance(absl::Hours(1));
+  REQUIRE(given.Drop(kFile));
+  REQUIRE_FALSE(given.Drop(kFile));
+  for (uint64_t ino = 1; ino <= 1'000'000; ++ino) given.GiveAccessList(InodeNumber(ino));
+  for (uint64_t ino = 1; ino <= 1'000'000; ino += 1000) REQUIRE(given.Drop(InodeNumber(ino)));
+}
+
 TEST_CASE("of very many inodes each is dropped that has attributes", "[client][attributes]") {
   testing::FakeClock clock;
   GivenAttributes given(&clock);
