@@ -61,13 +61,15 @@ void FileSystem::DropPages(InodeNumber ino, PageDrops::Done done) {
   if (kernel_ == nullptr) return std::move(done)();
   // A read that begins after this has found the inode marked as stale.
   const std::shared_ptr<Inode> inode = inodes_.Find(ino);
-  if (inode != nullptr && !inode->has_pages.exchange(false)) return std::move(done)();
-  const uint64_t number = page_drops_.Begin(ino, std::move(done));
-  auto drop = [this, ino, number] {
+  std::atomic<bool> unknown{true};
+  const auto number =
+      page_drops_.Begin(ino, inode != nullptr ? &inode->has_pages : &unknown, std::move(done));
+  if (!number) return;
+  auto drop = [this, ino, number = *number] {
     kernel_->DropPages(ino, 0, 0);
     page_drops_.Finish(number);
   };
-  if (!page_work_.Post(drop)) page_drops_.Finish(number);  // the mount is being stopped
+  if (!page_work_.Post(drop)) page_drops_.Finish(*number);  // the mount is being stopped
 }
 
 // Nothing that was cached holds any more, and nobody will say so of single things.

@@ -9,8 +9,10 @@ void FreshLookups::Remember(uint64_t thread, Found found) {
   Shard& shard = ShardOf(thread);
   absl::MutexLock lock(&shard.mu);
   if (shard.sent_back == thread && !shard.begun_anew) {
-    shard.begun_anew = shard.sent_back_at.parent != found.parent || shard.sent_back_at.name != found.name;
+    shard.begun_anew =
+        shard.sent_back_at.parent != found.parent || shard.sent_back_at.name != found.name;
   }
+  shard.in_call = true;
   std::swap(shard.last[0], shard.last[1]);
   shard.last[0] = {thread, clock_->SinceBoot(), std::move(found)};
 }
@@ -33,26 +35,17 @@ std::optional<wire::Entry> FreshLookups::Take(uint64_t thread, InodeNumber ino) 
   return std::nullopt;
 }
 
-std::optional<bool> FreshLookups::HasAcl(uint64_t thread, InodeNumber ino) {
+std::optional<uint64_t> FreshLookups::WithoutAcl(uint64_t thread, InodeNumber ino) {
   if (thread == 0) return std::nullopt;
   Shard& shard = ShardOf(thread);
   absl::MutexLock lock(&shard.mu);
   for (const Remembered& r : shard.last) {
     if (!Usable(r, thread) || clock_->SinceBoot() - r.at > kAclValidFor) continue;
-    if (r.found.entry && r.found.entry->attr().ino() == ino.value()) {
-      return r.found.entry->has_acl();
-    }
+    if (!r.found.entry || r.found.entry->attr().ino() != ino.value()) continue;
+    if (r.found.entry->has_acl()) return std::nullopt;
+    return r.found.token;
   }
   return std::nullopt;
-}
-
-void FreshLookups::Forget(InodeNumber ino) {
-  for (Shard& shard : shards_) {
-    absl::MutexLock lock(&shard.mu);
-    for (Remembered& r : shard.last) {
-      if (r.found.entry && r.found.entry->attr().ino() == ino.value()) r = Remembered{};
-    }
-  }
 }
 
 std::optional<FreshLookups::FoundName> FreshLookups::Last(uint64_t thread) {
@@ -60,9 +53,17 @@ std::optional<FreshLookups::FoundName> FreshLookups::Last(uint64_t thread) {
   Shard& shard = ShardOf(thread);
   absl::MutexLock lock(&shard.mu);
   const Remembered& last = shard.last[0];
-  if (last.thread != thread || !last.found.entry) return std::nullopt;
+  if (!shard.in_call || last.thread != thread || !last.found.entry) return std::nullopt;
   return FoundName{{last.found.parent, last.found.name},
                    InodeNumber(last.found.entry->attr().ino())};
+}
+
+void FreshLookups::EndCall(uint64_t thread) {
+  if (thread == 0) return;
+  Shard& shard = ShardOf(thread);
+  absl::MutexLock lock(&shard.mu);
+  if (shard.last[0].thread == thread) shard.in_call = false;
+  if (shard.sent_back == thread) shard.sent_back = 0;
 }
 
 void FreshLookups::SendBack(uint64_t thread, NameRef name) {
@@ -81,9 +82,10 @@ FreshLookups::SentBack FreshLookups::IsSentBack(uint64_t thread, InodeNumber par
   Shard& shard = ShardOf(thread);
   absl::MutexLock lock(&shard.mu);
   if (shard.sent_back != thread) return SentBack::kNo;
-  if (clock_->SinceBoot() - shard.sent_back_when > kBeginsAnewWithin) return SentBack::kNo;
   if (shard.sent_back_at.parent != parent || shard.sent_back_at.name != name) return SentBack::kNo;
-  return shard.begun_anew ? SentBack::kAnew : SentBack::kHere;
+  const absl::Duration age = clock_->SinceBoot() - shard.sent_back_when;
+  if (shard.begun_anew) return age <= kBeginsAnewWithin ? SentBack::kAnew : SentBack::kNo;
+  return age <= kAsksAgainWithin ? SentBack::kHere : SentBack::kNo;
 }
 
 std::optional<FreshLookups::Found> FreshLookups::Peek(uint64_t thread, InodeNumber parent,

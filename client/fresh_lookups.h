@@ -28,24 +28,24 @@ class FreshLookups {
     InodeNumber parent;
     std::string name;
     std::optional<wire::Entry> entry;
+    uint64_t token = 0;  // EntryCache's, before it was looked up
   };
   void Remember(uint64_t thread, Found found);
   // The entry of `ino`, once, if it was the thread's last or last but one lookup.
   std::optional<wire::Entry> Take(uint64_t thread, InodeNumber ino);
-  // Whether `ino` had an access list, if it was one of them and as young as the kernel's
-  // attributes.
-  std::optional<bool> HasAcl(uint64_t thread, InodeNumber ino);
-  // Its access list changed: no thread's lookup of it says anything any more.
-  void Forget(InodeNumber ino);
-  // The thread's last lookup, if it found something.
+  // If `ino` was one of them, not long ago, and had no access list: the token then.
+  std::optional<uint64_t> WithoutAcl(uint64_t thread, InodeNumber ino);
+  // The thread's last lookup of the system call that goes on, if it found something.
   struct FoundName {
     NameRef name;
     InodeNumber ino;
   };
   std::optional<FoundName> Last(uint64_t thread);
+  void EndCall(uint64_t thread);  // what follows is of another one
   // The lookup of `name` fails, so that the kernel begins the system call anew.
   void SendBack(uint64_t thread, NameRef name);
-  // kHere: it asks for that name again, having asked for no other; kAnew: its call has begun anew.
+  // kHere: it asks for that name again, having asked for no other; kAnew: its call has begun anew,
+  // and is not sent back once more.
   enum class SentBack { kNo, kHere, kAnew };
   SentBack IsSentBack(uint64_t thread, InodeNumber parent, std::string_view name);
   std::optional<Found> Peek(uint64_t thread, InodeNumber parent, std::string_view name);
@@ -65,8 +65,10 @@ class FreshLookups {
     NameRef sent_back_at ABSL_GUARDED_BY(mu);
     absl::Duration sent_back_when ABSL_GUARDED_BY(mu);
     bool begun_anew ABSL_GUARDED_BY(mu) = false;
+    bool in_call ABSL_GUARDED_BY(mu) = false;  // of the thread that looked up last
   };
-  static constexpr absl::Duration kBeginsAnewWithin = absl::Milliseconds(500);
+  static constexpr absl::Duration kAsksAgainWithin = absl::Milliseconds(500);
+  static constexpr absl::Duration kBeginsAnewWithin = absl::Seconds(20);
   static constexpr absl::Duration kAclValidFor = absl::Milliseconds(50);
   bool Usable(const Remembered& r, uint64_t thread) const;
   Shard& ShardOf(uint64_t thread) { return shards_[thread % kShards]; }

@@ -90,8 +90,8 @@ class Inode {
   // The inline content with what was written here on top. Only while reads_inline().
   std::string InlineContent() const ABSL_SHARED_LOCKS_REQUIRED(mu);
   void SetError(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
-  // The metaserver's word overtakes answers that are on their way. Ask() before the call, the others
-  // with its answer: they do nothing when something was said since.
+  // The metaserver's word overtakes answers that are on their way. Ask() before the call, the
+  // others with its answer: they do nothing when something was said since.
   struct Question {
     uint64_t shared_said = 0;
     uint64_t stale_said = 0;

@@ -8,7 +8,7 @@ void LostNames::Add(InodeNumber ino) {
   lost_at_.insert_or_assign(ino, now);
   by_age_.emplace_back(now, ino);
   Expire(now);
-  size_.store(lost_at_.size(), std::memory_order_release);
+  last_ns_.store(absl::ToInt64Nanoseconds(now), std::memory_order_release);
 }
 
 void LostNames::Expire(absl::Duration now) {
@@ -21,10 +21,11 @@ void LostNames::Expire(absl::Duration now) {
 }
 
 bool LostNames::Contains(InodeNumber ino) const {
-  if (size_.load(std::memory_order_acquire) == 0) return false;
+  const absl::Duration now = clock_->SinceBoot();
+  if (now - absl::Nanoseconds(last_ns_.load(std::memory_order_acquire)) > kKeptFor) return false;
   absl::MutexLock lock(&mu_);
   auto it = lost_at_.find(ino);
-  return it != lost_at_.end() && clock_->SinceBoot() - it->second <= kKeptFor;
+  return it != lost_at_.end() && now - it->second <= kKeptFor;
 }
 
 }  // namespace penstock::client

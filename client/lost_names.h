@@ -9,6 +9,7 @@
 #include <absl/time/time.h>
 
 #include <atomic>
+#include <cstdint>
 #include <deque>
 #include <utility>
 
@@ -30,8 +31,8 @@ class LostNames {
   void Expire(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Clock* const clock_;
-  std::atomic<size_t> size_{0};  // usually none: then no lock is taken
-  mutable absl::Mutex mu_;       // innermost
+  std::atomic<int64_t> last_ns_{INT64_MIN / 2};  // since boot; usually long ago: no lock is taken
+  mutable absl::Mutex mu_;                       // innermost
   absl::flat_hash_map<InodeNumber, absl::Duration> lost_at_ ABSL_GUARDED_BY(mu_);
   std::deque<std::pair<absl::Duration, InodeNumber>> by_age_ ABSL_GUARDED_BY(mu_);
 };

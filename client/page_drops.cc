@@ -5,14 +5,20 @@
 
 namespace penstock::client {
 
-uint64_t PageDrops::Begin(InodeNumber ino, Done done) {
-  uint64_t number = 0;
+std::optional<uint64_t> PageDrops::Begin(InodeNumber ino, std::atomic<bool>* has_pages, Done done) {
+  std::optional<uint64_t> number;
   {
     absl::MutexLock lock(&mu_);
-    number = next_++;
-    if (!writes_.contains(ino)) {
-      drops_.emplace(number, Drop{ino, std::move(done)});
-      return number;
+    // Those of a drop that is not over yet are still there.
+    const bool some = has_pages->exchange(false) || running_of_.contains(ino);
+    if (some) {
+      number = next_++;
+      running_.emplace(*number, ino);
+      ++running_of_[ino];
+      if (!writes_.contains(ino)) {
+        drops_.emplace(*number, Drop{ino, std::move(done)});
+        return number;
+      }
     }
   }
   std::move(done)();
@@ -23,6 +29,11 @@ void PageDrops::Finish(uint64_t number) {
   Done done;
   {
     absl::MutexLock lock(&mu_);
+    const auto running = running_.find(number);
+    if (running == running_.end()) return;
+    const auto of = running_of_.find(running->second);
+    if (--of->second == 0) running_of_.erase(of);
+    running_.erase(running);
     auto it = drops_.find(number);
     if (it == drops_.end()) return;
     done = std::move(it->second.done);

@@ -9,7 +9,9 @@
 #include <absl/functional/any_invocable.h>
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "common/ids.h"
 
@@ -19,8 +21,9 @@ class PageDrops {
  public:
   using Done = absl::AnyInvocable<void() &&>;
 
-  // Before the drop. The result is given to Finish() after it.
-  uint64_t Begin(InodeNumber ino, Done done);
+  // Before a drop. `has_pages`: whether there may be some; becomes false. The result is given to
+  // Finish() after the drop. None: nothing is to be dropped, and `done` was called.
+  std::optional<uint64_t> Begin(InodeNumber ino, std::atomic<bool>* has_pages, Done done);
   void Finish(uint64_t number);  // calls `done` unless a write did
 
   // Around each write request of the kernel.
@@ -42,6 +45,9 @@ class PageDrops {
   absl::Mutex mu_;
   uint64_t next_ ABSL_GUARDED_BY(mu_) = 1;
   absl::flat_hash_map<uint64_t, Drop> drops_ ABSL_GUARDED_BY(mu_);
+  // Drops under way, also those whose `done` a write has called.
+  absl::flat_hash_map<uint64_t, InodeNumber> running_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<InodeNumber, int> running_of_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<InodeNumber, int> writes_ ABSL_GUARDED_BY(mu_);
 };
 

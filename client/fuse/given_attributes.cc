@@ -4,6 +4,13 @@
 
 namespace penstock::client {
 
+void GivenAttributes::ExpectAny() {
+  for (Stripe& stripe : stripes_) {
+    absl::MutexLock lock(&stripe.mu);
+    stripe.any_list = true;
+  }
+}
+
 uint64_t GivenAttributes::Begin(InodeNumber ino) {
   Stripe& stripe = StripeOf(ino);
   absl::MutexLock lock(&stripe.mu);
@@ -26,17 +33,26 @@ bool GivenAttributes::Give(InodeNumber ino, uint64_t begun, absl::Duration time)
   return true;
 }
 
+void GivenAttributes::GiveAccessList(InodeNumber ino) {
+  Stripe& stripe = StripeOf(ino);
+  absl::MutexLock lock(&stripe.mu);
+  if (stripe.any_list) return;
+  stripe.lists.insert(ino);
+  if (stripe.lists.size() <= kMostLists) return;
+  stripe.any_list = true;
+  stripe.lists = {};
+}
+
 bool GivenAttributes::Drop(InodeNumber ino) {
   Stripe& stripe = StripeOf(ino);
   absl::MutexLock lock(&stripe.mu);
   ++stripe.drops;
-  const absl::Duration now = clock_->SinceBoot();
-  absl::Duration until = all_until_;
+  bool has = stripe.lists.erase(ino) > 0 || stripe.any_list;
   if (auto it = stripe.until.find(ino); it != stripe.until.end()) {
-    until = std::max(until, it->second);
+    has = has || it->second >= clock_->SinceBoot();
     stripe.until.erase(it);
   }
-  return until >= now;
+  return has;
 }
 
 }  // namespace penstock::client

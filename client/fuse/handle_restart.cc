@@ -67,7 +67,7 @@ void HandleTable::TakeOverRecord(uint32_t index, HandleRecord& record, bool lost
   }
   // Who wrote may have left pages that it had said were dropped already (PageDrops), or that are
   // lost, also to an earlier client.
-  inherited_.emplace_back(ino, !directory && (flags & (kHandleWrite | kHandleLost)) != 0);
+  inherited_.emplace_back(ino, !directory && (lost || (flags & (kHandleWrite | kHandleLost)) != 0));
 }
 
 void HandleTable::CloseUntold(const RepeatableRequest& request) {

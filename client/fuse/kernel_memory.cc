@@ -15,8 +15,6 @@ constexpr int kNotifyIncEpoch = 8;  // FUSE_NOTIFY_INC_EPOCH, not yet in Debian'
 
 }  // namespace
 
-void KernelMemory::ExpectAttributes() { given_.Expect(kLongest); }
-
 absl::Duration KernelMemory::AttributesFor(InodeNumber ino, uint64_t begun, bool leased) {
   if (!leased) return absl::ZeroDuration();
   const absl::Duration time = std::min(kLongest, cache_->ValidFor());

@@ -32,10 +32,11 @@ class KernelMemory : public KernelCache {
   void SetEpochs(bool known) { epochs_ = known; }  // what the kernel said at INIT
 
   // Of a mount that another client served before.
-  void ExpectAttributes();
+  void ExpectAny() { given_.ExpectAny(); }
   // Around a GETATTR: for how long the kernel may keep what it is answered.
   uint64_t BeginAttributes(InodeNumber ino) { return given_.Begin(ino); }
   absl::Duration AttributesFor(InodeNumber ino, uint64_t begun, bool leased);
+  void GiveAccessList(InodeNumber ino) { given_.GiveAccessList(ino); }
   absl::Duration NamesFor(bool cached) const;
 
   void DropNames() override;

@@ -220,7 +220,7 @@ absl::Status MountedClient::Run(DeviceDescriptors descriptors,
       return attached;
     }
     if (device.resumed()) {
-      memory.ExpectAttributes();
+      memory.ExpectAny();
       fs_.ExpectPages();
     }
     Start();

@@ -1,6 +1,7 @@
 // getattr, setattr, statfs, and extended attributes.
 #include <cerrno>
 
+#include "client/acl_names.h"
 #include "client/fuse/operations.h"
 #include "client/fuse/request.h"
 #include "common/status.h"
@@ -10,7 +11,6 @@ namespace {
 
 constexpr uint32_t kBlockBytes = 4096;  // of statfs
 constexpr uint32_t kNameLimit = 255;
-constexpr std::string_view kAccessAcl = "system.posix_acl_access";
 
 wire::Time ToWire(const timespec& time) {
   wire::Time wire;
@@ -95,6 +95,7 @@ void ReplyXattr(Request& request, std::string_view value, size_t size) {
 
 void Getxattr(fuse_req_t req, fuse_ino_t ino, const char* name, size_t size) {
   Request request(req);
+  if (IsAcl(name)) request.mount().memory->GiveAccessList(request.Ino(ino));
   auto value = request.fs().Getxattr(request.Ino(ino), name, request.op());
   if (!value.ok()) return request.Reply(value.status());
   ReplyXattr(request, *value, size);

@@ -49,10 +49,11 @@ absl::StatusOr<Looked> FileSystem::FindEntry(EntryName name, const OpContext& op
 absl::Status FileSystem::CheckRename(EntryName name, InodeNumber ino, const OpContext& op) {
   if (kernel_ == nullptr) return absl::OkStatus();
   const auto back = lookups_.IsSentBack(op.thread, name.parent, name.name);
+  if (back == FreshLookups::SentBack::kAnew) return absl::OkStatus();  // Linux begins anew once
   const auto first = lookups_.Last(op.thread);
   const bool doubtful = first && !cache_->Knows(first->name, first->ino);
   // A name that Linux remembers is not looked up here.
-  const bool lost = back == FreshLookups::SentBack::kNo && lost_names_.Contains(ino);
+  const bool lost = lost_names_.Contains(ino);
   if (!doubtful && !lost && back != FreshLookups::SentBack::kHere) return absl::OkStatus();
   const auto call = kernel_->RenameOf(op.thread);
   if (!call || call->to != name.name) return absl::OkStatus();
@@ -67,14 +68,15 @@ absl::Status FileSystem::CheckRename(EntryName name, InodeNumber ino, const OpCo
 }
 
 absl::StatusOr<Looked> FileSystem::Lookup(EntryName name, const OpContext& op) {
+  const uint64_t token = cache_->token();
   ASSIGN_OR_RETURN(Looked looked, FindEntry(name, op));
   const InodeNumber ino(looked.entry.attr().ino());
   if (!ino.valid()) {
-    lookups_.Remember(op.thread, {name.parent, std::string(name.name), std::nullopt});
+    lookups_.Remember(op.thread, {name.parent, std::string(name.name), std::nullopt, token});
     return looked;
   }
   RETURN_IF_ERROR(CheckRename(name, ino, op));
-  lookups_.Remember(op.thread, {name.parent, std::string(name.name), looked.entry});
+  lookups_.Remember(op.thread, {name.parent, std::string(name.name), looked.entry, token});
   looked.entry = Merge(looked.entry);
   return looked;
 }

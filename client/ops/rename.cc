@@ -45,6 +45,7 @@ absl::Status FileSystem::Rename(EntryName from, EntryName to, uint32_t flags, co
   CacheChange change(cache_, {{from.parent, request.name()}, {to.parent, request.new_name()}},
                      std::move(changed));
   change.Declare(request);
+  lookups_.EndCall(op.thread);
   ASSIGN_OR_RETURN(wire::RenameResponse response,
                    meta_->Mutate<wire::RenameResponse>(wire::METHOD_RENAME, request, op));
   // Two names of one file: nothing happened, and both are there.

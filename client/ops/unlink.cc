@@ -19,6 +19,7 @@ absl::Status FileSystem::Unlink(EntryName name, const OpContext& op) {
   }
   CacheChange change(cache_, {{name.parent, request.name()}}, std::move(changed));
   change.Declare(request);
+  lookups_.EndCall(op.thread);
   ASSIGN_OR_RETURN(wire::UnlinkResponse response,
                    meta_->Mutate<wire::UnlinkResponse>(wire::METHOD_UNLINK, request, op));
   change.IsAbsent(0);
@@ -35,6 +36,7 @@ absl::Status FileSystem::Rmdir(EntryName name, const OpContext& op) {
   if (found && found->entry) changed.push_back(InodeNumber(found->entry->attr().ino()));
   CacheChange change(cache_, {{name.parent, request.name()}}, std::move(changed));
   change.Declare(request);
+  lookups_.EndCall(op.thread);
   RETURN_IF_ERROR(meta_->Mutate<wire::RmdirResponse>(wire::METHOD_RMDIR, request, op).status());
   change.IsAbsent(0);
   return absl::OkStatus();

@@ -3,14 +3,13 @@
 
 #include <cerrno>
 
+#include "client/acl_names.h"
 #include "client/file_system.h"
 #include "common/status.h"
 
 namespace penstock::client {
 namespace {
 constexpr std::string_view kCapability = "security.capability";
-constexpr std::string_view kAccessAcl = "system.posix_acl_access";
-constexpr std::string_view kDefaultAcl = "system.posix_acl_default";
 // The kernel asks for a file's capability before every write to it.
 constexpr absl::Duration kNoCapabilityFor = absl::Seconds(1);
 }  // namespace
@@ -19,12 +18,13 @@ constexpr absl::Duration kNoCapabilityFor = absl::Seconds(1);
 // after the lookup.
 bool FileSystem::KnownWithoutAcl(InodeNumber ino, const OpContext& op) {
   if (const std::optional<wire::Entry> record = cache_->Record(ino)) return !record->has_acl();
-  return !lookups_.HasAcl(op.thread, ino).value_or(true);
+  const auto token = lookups_.WithoutAcl(op.thread, ino);
+  return token && !cache_->DroppedSince(*token, ino);
 }
 
 absl::StatusOr<std::string> FileSystem::Getxattr(InodeNumber ino, std::string_view name,
                                                  const OpContext& op) {
-  if ((name == kAccessAcl || name == kDefaultAcl) && KnownWithoutAcl(ino, op)) {
+  if (IsAcl(name) && KnownWithoutAcl(ino, op)) {
     return PosixError(ENODATA, "no such attribute");
   }
   std::shared_ptr<Inode> inode = name == kCapability ? inodes_.Find(ino) : nullptr;
@@ -67,13 +67,9 @@ absl::Status FileSystem::Setxattr(wire::SetxattrRequest request, const OpContext
     inode->no_capability_at = absl::InfinitePast();
   }
   const InodeNumber ino(request.ino());
-  const bool acl = request.name() == kAccessAcl || request.name() == kDefaultAcl;
   CacheChange change(cache_, {}, {ino});
   change.Declare(request);
-  const absl::Status set =
-      meta_->Mutate<wire::EmptyResponse>(wire::METHOD_SETXATTR, std::move(request), op).status();
-  if (acl) lookups_.Forget(ino);
-  return set;
+  return meta_->Mutate<wire::EmptyResponse>(wire::METHOD_SETXATTR, std::move(request), op).status();
 }
 
 absl::Status FileSystem::Removexattr(InodeNumber ino, std::string_view name, const OpContext& op) {

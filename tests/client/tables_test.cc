@@ -1,10 +1,11 @@
-// The small tables: holds, fresh lookups, lost names, inodes.
+// The small tables: holds, fresh lookups, lost names, page drops, inodes.
 #include <catch2/catch.hpp>
 
 #include "client/fresh_lookups.h"
 #include "client/hold_table.h"
 #include "client/inode_table.h"
 #include "client/lost_names.h"
+#include "client/page_drops.h"
 #include "tests/testing/fake_clock.h"
 
 namespace penstock::client {
@@ -78,20 +79,18 @@ TEST_CASE("a lookup answers one open of the same thread while fresh", "[client][
   REQUIRE_FALSE(lookups.Take(7, InodeNumber(5)));
 }
 
-TEST_CASE("a young lookup says whether there is an access list", "[client][fresh_lookups]") {
+TEST_CASE("a young lookup says that there is no access list", "[client][fresh_lookups]") {
   testing::FakeClock clock;
   FreshLookups lookups(absl::Seconds(1), &clock);
   wire::Entry listed = EntryOf(6);
   listed.set_has_acl(true);
-  lookups.Remember(7, {InodeNumber(1), "a", EntryOf(5)});
-  lookups.Remember(7, {InodeNumber(1), "b", listed});
-  REQUIRE(lookups.HasAcl(7, InodeNumber(5)) == false);
-  REQUIRE(lookups.HasAcl(7, InodeNumber(6)) == true);
-  REQUIRE_FALSE(lookups.HasAcl(8, InodeNumber(5)).has_value());
-  lookups.Forget(InodeNumber(5));
-  REQUIRE_FALSE(lookups.HasAcl(7, InodeNumber(5)).has_value());
+  lookups.Remember(7, {InodeNumber(1), "a", EntryOf(5), 44});
+  lookups.Remember(7, {InodeNumber(1), "b", listed, 45});
+  REQUIRE(lookups.WithoutAcl(7, InodeNumber(5)) == 44);
+  REQUIRE_FALSE(lookups.WithoutAcl(7, InodeNumber(6)));
+  REQUIRE_FALSE(lookups.WithoutAcl(8, InodeNumber(5)));
   clock.Advance(absl::Milliseconds(51));
-  REQUIRE_FALSE(lookups.HasAcl(7, InodeNumber(6)).has_value());
+  REQUIRE_FALSE(lookups.WithoutAcl(7, InodeNumber(5)));
 }
 
 TEST_CASE("what a thread looked up last is told, if it was there", "[client][fresh_lookups]") {
@@ -103,6 +102,10 @@ TEST_CASE("what a thread looked up last is told, if it was there", "[client][fre
   REQUIRE(lookups.Last(7)->name.name == "a");
   REQUIRE(lookups.Last(7)->ino == InodeNumber(5));
   REQUIRE_FALSE(lookups.Last(8));
+  lookups.EndCall(8);
+  REQUIRE(lookups.Last(7));
+  lookups.EndCall(7);
+  REQUIRE_FALSE(lookups.Last(7));
   lookups.Remember(7, {InodeNumber(1), "b", std::nullopt});
   REQUIRE_FALSE(lookups.Last(7));
 }
@@ -111,9 +114,7 @@ TEST_CASE("a call that was sent back is known by what it asks next", "[client][f
   using SentBack = FreshLookups::SentBack;
   testing::FakeClock clock;
   FreshLookups lookups(absl::Seconds(1), &clock);
-  auto state = [&](std::string_view name) {
-    return lookups.IsSentBack(7, InodeNumber(1), name);
-  };
+  auto state = [&](std::string_view name) { return lookups.IsSentBack(7, InodeNumber(1), name); };
   REQUIRE(state("b") == SentBack::kNo);
   lookups.SendBack(7, {InodeNumber(1), "b"});
   REQUIRE(state("b") == SentBack::kHere);
@@ -124,7 +125,11 @@ TEST_CASE("a call that was sent back is known by what it asks next", "[client][f
   lookups.Remember(7, {InodeNumber(1), "a", std::nullopt});
   REQUIRE(state("b") == SentBack::kAnew);
   lookups.Remember(7, {InodeNumber(1), "b", EntryOf(5)});
+  clock.Advance(absl::Seconds(10));  // a lookup may wait for another mount
   REQUIRE(state("b") == SentBack::kAnew);
+  lookups.EndCall(7);
+  REQUIRE(state("b") == SentBack::kNo);
+  lookups.SendBack(7, {InodeNumber(1), "b"});
   clock.Advance(absl::Seconds(1));
   REQUIRE(state("b") == SentBack::kNo);
 }
@@ -154,6 +159,54 @@ TEST_CASE("of very many who lost names the oldest are forgotten", "[client][lost
   REQUIRE_FALSE(lost.Contains(InodeNumber(1)));
   REQUIRE_FALSE(lost.Contains(InodeNumber(5000)));
   REQUIRE(lost.Contains(InodeNumber(10'000)));
+}
+
+TEST_CASE("pages are dropped when there are some, and until they are gone",
+          "[client][page_drops]") {
+  PageDrops drops;
+  const InodeNumber file(5);
+  std::atomic<bool> has_pages{false};
+  int done = 0;
+  auto count = [&done] { ++done; };
+  REQUIRE_FALSE(drops.Begin(file, &has_pages, count));  // none
+  REQUIRE(done == 1);
+  has_pages = true;
+  const auto first = drops.Begin(file, &has_pages, count);
+  REQUIRE(first);
+  REQUIRE_FALSE(has_pages);
+  REQUIRE(done == 1);
+  // They are still there: who comes now is not answered before they are gone.
+  const auto second = drops.Begin(file, &has_pages, count);
+  REQUIRE(second);
+  REQUIRE(done == 1);
+  drops.Finish(*second);
+  REQUIRE(done == 2);
+  drops.Finish(*first);
+  REQUIRE(done == 3);
+  REQUIRE_FALSE(drops.Begin(file, &has_pages, count));
+  REQUIRE(done == 4);
+}
+
+TEST_CASE("a write answers for drops that wait for it, and later ones still drop",
+          "[client][page_drops]") {
+  PageDrops drops;
+  const InodeNumber file(5);
+  std::atomic<bool> has_pages{true};
+  int done = 0;
+  auto count = [&done] { ++done; };
+  const auto first = drops.Begin(file, &has_pages, count);
+  REQUIRE(first);
+  {
+    const PageDrops::Write write(&drops, file);
+    REQUIRE(done == 1);
+  }
+  const auto second = drops.Begin(file, &has_pages, count);  // the first is not over
+  REQUIRE(second);
+  REQUIRE(done == 1);
+  drops.Finish(*first);
+  REQUIRE(done == 1);
+  drops.Finish(*second);
+  REQUIRE(done == 2);
 }
 
 TEST_CASE("both lookups of a rename are remembered", "[client][fresh_lookups]") {

@@ -89,6 +89,26 @@ class AclTwoMountsTest(harness.ClusterTest):
         self.shell("setfacl", "-b", self.path("f"))
         wait_for(lambda: not reads(USER, self.other(), "f"), 5, "the list's end")
 
+    def test_a_list_set_at_one_mount_is_read_at_the_other_at_once(self):
+        """Also through a descriptor: the kernel keeps lists, and must be told."""
+        def list_at(file):
+            try:
+                return os.getxattr(file, "system.posix_acl_access")
+            except OSError as error:
+                return error.errno
+        write_file(self.path("f"), b"x")
+        wait_for(lambda: os.path.exists(self.other("f")), 5, "the file at the other mount")
+        with open(self.other("f"), "rb") as file:
+            for permission in ("r", "rw", "x"):
+                self.assertEqual(list_at(file.fileno()), errno.ENODATA)
+                self.assertEqual(list_at(self.other("f")), errno.ENODATA)
+                self.shell("setfacl", "-m", f"u:{USER}:{permission}", self.path("f"))
+                expected = list_at(self.path("f"))
+                self.assertIsInstance(expected, bytes)
+                self.assertEqual(list_at(file.fileno()), expected)
+                self.assertEqual(list_at(self.other("f")), expected)
+                self.shell("setfacl", "-b", self.path("f"))
+
     def test_a_default_list_set_at_one_mount_is_inherited_at_the_other(self):
         os.mkdir(self.path("d"))
         self.shell("setfacl", "-d", "-m", f"u:{USER}:rw", self.path("d"))
