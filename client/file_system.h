@@ -26,8 +26,8 @@
 #include "client/kernel_cache.h"
 #include "client/listing_prefetch.h"
 #include "client/lock_table.h"
-#include "client/lost_names.h"
 #include "client/lock_waits.h"
+#include "client/lost_names.h"
 #include "client/page_drops.h"
 #include "client/read_times.h"
 #include "client/session.h"
@@ -227,7 +227,7 @@ class FileSystem {
   // The error of writes that this handle has not reported yet. Take: it is reported now.
   absl::Status PeekError(const FileHandle& handle) const;
   absl::StatusOr<Looked> FindEntry(EntryName name, const OpContext& op);
-  absl::Status CheckRename(EntryName name, InodeNumber ino, const OpContext& op);
+  absl::Status CheckRename(EntryName name, const wire::Attr& found, const OpContext& op);
   absl::Status TakeError(FileHandle& handle) const;
   // Before a rename puts `from` over `to`: what was written here must be on disk.
   absl::Status SyncBeforeReplace(EntryName from, EntryName to, const OpContext& op);

@@ -55,7 +55,8 @@ std::optional<FreshLookups::FoundName> FreshLookups::Last(uint64_t thread) {
   const Remembered& last = shard.last[0];
   if (!shard.in_call || last.thread != thread || !last.found.entry) return std::nullopt;
   return FoundName{{last.found.parent, last.found.name},
-                   InodeNumber(last.found.entry->attr().ino())};
+                   InodeNumber(last.found.entry->attr().ino()),
+                   last.found.entry->attr().mode()};
 }
 
 void FreshLookups::EndCall(uint64_t thread) {

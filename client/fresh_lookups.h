@@ -39,13 +39,13 @@ class FreshLookups {
   struct FoundName {
     NameRef name;
     InodeNumber ino;
+    uint32_t mode = 0;
   };
   std::optional<FoundName> Last(uint64_t thread);
   void EndCall(uint64_t thread);  // what follows is of another one
   // The lookup of `name` fails, so that the kernel begins the system call anew.
   void SendBack(uint64_t thread, NameRef name);
-  // kHere: it asks for that name again, having asked for no other; kAnew: its call has begun anew,
-  // and is not sent back once more.
+  // kHere: it asks for that name again, having asked for no other; kAnew: its call has begun anew.
   enum class SentBack { kNo, kHere, kAnew };
   SentBack IsSentBack(uint64_t thread, InodeNumber parent, std::string_view name);
   std::optional<Found> Peek(uint64_t thread, InodeNumber parent, std::string_view name);

@@ -1,6 +1,6 @@
 // KernelCache is what the kernel remembers of this mount beside the client: names, attributes,
-// pages, and the system calls under way. The FUSE session implements it; without a mount (tests) nothing is remembered.
-// Thread-safe.
+// pages, and the system calls under way. The FUSE session implements it; without a mount (tests)
+// nothing is remembered. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,9 @@
 
 namespace penstock::client {
 
-// The last parts of its paths.
 struct RenameCall {
-  std::string from, to;
+  std::string from, to;  // the last parts of its paths
+  bool no_replace = false;
 };
 
 class KernelCache {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -23,7 +24,7 @@ constexpr absl::Duration kBetweenLooks = absl::Microseconds(200);
 
 struct SystemCall {
   long number = -1;
-  std::array<uint64_t, 4> arguments = {};
+  std::array<uint64_t, 5> arguments = {};
 };
 
 std::optional<SystemCall> CallOf(uint64_t thread) {
@@ -83,7 +84,9 @@ std::optional<RenameCall> RenameOf(uint64_t thread) {
   auto from_name = LastPart(thread, call->arguments[from]);
   auto to_name = LastPart(thread, call->arguments[to]);
   if (!from_name || !to_name) return std::nullopt;
-  return RenameCall{*std::move(from_name), *std::move(to_name)};
+  const bool no_replace =
+      call->number == SYS_renameat2 && (call->arguments[4] & RENAME_NOREPLACE) != 0;
+  return RenameCall{*std::move(from_name), *std::move(to_name), no_replace};
 }
 
 }  // namespace penstock::client

@@ -1,5 +1,7 @@
 // lookup: a name in a directory, from the cache while a lease covers it. What was found is kept for
 // the open that follows.
+#include <sys/stat.h>
+
 #include <cerrno>
 
 #include "client/file_system.h"
@@ -45,20 +47,23 @@ absl::StatusOr<Looked> FileSystem::FindEntry(EntryName name, const OpContext& op
 // Linux looks both names of a rename up, one after the other, and answers by itself when they lead
 // to one inode (nothing happens), or to a file and a directory, or when the second must not exist.
 // When another mount changed the first meanwhile, such an answer is of no moment that ever was.
-// ESTALE to the lookup of the second makes Linux begin anew, and then ask for both.
-absl::Status FileSystem::CheckRename(EntryName name, InodeNumber ino, const OpContext& op) {
+// ESTALE to the lookup of the second makes Linux begin anew (once), and then ask for both.
+absl::Status FileSystem::CheckRename(EntryName name, const wire::Attr& found, const OpContext& op) {
   if (kernel_ == nullptr) return absl::OkStatus();
+  const InodeNumber ino(found.ino());
   const auto back = lookups_.IsSentBack(op.thread, name.parent, name.name);
-  if (back == FreshLookups::SentBack::kAnew) return absl::OkStatus();  // Linux begins anew once
   const auto first = lookups_.Last(op.thread);
   const bool doubtful = first && !cache_->Knows(first->name, first->ino);
-  // A name that Linux remembers is not looked up here.
-  const bool lost = lost_names_.Contains(ino);
+  // A name that Linux remembers is not looked up here; when it begins anew it remembers none.
+  const bool lost = back == FreshLookups::SentBack::kNo && lost_names_.Contains(ino);
   if (!doubtful && !lost && back != FreshLookups::SentBack::kHere) return absl::OkStatus();
   const auto call = kernel_->RenameOf(op.thread);
   if (!call || call->to != name.name) return absl::OkStatus();
   bool gone = back == FreshLookups::SentBack::kHere || (lost && call->from != name.name);
   if (!gone && doubtful && first->name.name == call->from) {
+    const bool decides =
+        first->ino == ino || S_ISDIR(first->mode) != S_ISDIR(found.mode()) || call->no_replace;
+    if (!decides) return absl::OkStatus();
     ASSIGN_OR_RETURN(const Looked looked, FindEntry({first->name.parent, first->name.name}, op));
     gone = InodeNumber(looked.entry.attr().ino()) != first->ino;
   }
@@ -75,7 +80,7 @@ absl::StatusOr<Looked> FileSystem::Lookup(EntryName name, const OpContext& op) {
     lookups_.Remember(op.thread, {name.parent, std::string(name.name), std::nullopt, token});
     return looked;
   }
-  RETURN_IF_ERROR(CheckRename(name, ino, op));
+  RETURN_IF_ERROR(CheckRename(name, looked.entry.attr(), op));
   lookups_.Remember(op.thread, {name.parent, std::string(name.name), looked.entry, token});
   looked.entry = Merge(looked.entry);
   return looked;
