@@ -49,6 +49,14 @@ EntryCache::Lease* EntryCache::Find(uint64_t lease) {
   return it == leases_.end() ? nullptr : it->second.get();
 }
 
+InodeNumber EntryCache::FindName(InodeNumber parent, std::string_view name) {
+  const Lease* lease = Find(parent.value());
+  if (lease == nullptr) return InodeNumber();
+  const auto it = lease->names.find(name);
+  const bool here = it != lease->names.end() && it->second.kind == Kind::kHere;
+  return here ? InodeNumber(it->second.ino) : InodeNumber();
+}
+
 EntryCache::Lease& EntryCache::GetOrMake(uint64_t lease) {
   if (Lease* found = Find(lease)) return *found;
   auto made = std::make_unique<Lease>();
@@ -104,11 +112,8 @@ EntryCache::Name EntryCache::Lookup(InodeNumber parent, std::string_view name, w
 bool EntryCache::Knows(const NameRef& name, InodeNumber ino) {
   if (!valid()) return false;
   absl::MutexLock lock(&mu_);
-  Lease* lease = Find(name.parent.value());
-  if (lease == nullptr || changing_.contains(NameMark(name.parent, name.name))) return false;
-  auto it = lease->names.find(name.name);
-  return it != lease->names.end() && it->second.kind == Kind::kHere &&
-         it->second.ino == ino.value();
+  if (changing_.contains(NameMark(name.parent, name.name))) return false;
+  return FindName(name.parent, name.name) == ino;
 }
 
 std::optional<wire::Entry> EntryCache::Record(InodeNumber ino) {
@@ -270,13 +275,7 @@ InodeNumber EntryCache::DropName(InodeNumber parent, std::string_view name) {
   absl::MutexLock lock(&mu_);
   NoteDrop(NameMark(parent, name));
   NoteDrop(DirectoryMark(parent));
-  InodeNumber was;
-  if (Lease* lease = Find(parent.value())) {
-    auto it = lease->names.find(name);
-    if (it != lease->names.end() && it->second.kind == Kind::kHere) {
-      was = InodeNumber(it->second.ino);
-    }
-  }
+  const InodeNumber was = FindName(parent, name);
   ForgetName(parent, name);
   return was;
 }

@@ -122,6 +122,9 @@ class EntryCache {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteDrop(uint64_t mark) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Lease* Find(uint64_t lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What the name leads to; invalid: not known, or absent.
+  InodeNumber FindName(InodeNumber parent, std::string_view name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Lease& GetOrMake(uint64_t lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetName(Lease& lease, std::string_view name, NameState state)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

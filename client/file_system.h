@@ -226,9 +226,9 @@ class FileSystem {
                                          bool write);
   // The error of writes that this handle has not reported yet. Take: it is reported now.
   absl::Status PeekError(const FileHandle& handle) const;
+  absl::Status TakeError(FileHandle& handle) const;
   absl::StatusOr<Looked> FindEntry(EntryName name, const OpContext& op);
   absl::Status CheckRename(EntryName name, const wire::Attr& found, const OpContext& op);
-  absl::Status TakeError(FileHandle& handle) const;
   // Before a rename puts `from` over `to`: what was written here must be on disk.
   absl::Status SyncBeforeReplace(EntryName from, EntryName to, const OpContext& op);
   bool HasUnsynced(InodeNumber ino) const;

@@ -10,13 +10,13 @@ std::optional<uint64_t> PageDrops::Begin(InodeNumber ino, std::atomic<bool>* has
   {
     absl::MutexLock lock(&mu_);
     // Those of a drop that is not over yet are still there.
-    const bool some = has_pages->exchange(false) || running_of_.contains(ino);
-    if (some) {
+    if (has_pages->exchange(false) || under_way_.contains(ino)) {
       number = next_++;
-      running_.emplace(*number, ino);
-      ++running_of_[ino];
+      ++under_way_[ino];
+      Drop& drop = drops_[*number];
+      drop.ino = ino;
       if (!writes_.contains(ino)) {
-        drops_.emplace(*number, Drop{ino, std::move(done)});
+        drop.done = std::move(done);
         return number;
       }
     }
@@ -29,17 +29,14 @@ void PageDrops::Finish(uint64_t number) {
   Done done;
   {
     absl::MutexLock lock(&mu_);
-    const auto running = running_.find(number);
-    if (running == running_.end()) return;
-    const auto of = running_of_.find(running->second);
-    if (--of->second == 0) running_of_.erase(of);
-    running_.erase(running);
-    auto it = drops_.find(number);
-    if (it == drops_.end()) return;
-    done = std::move(it->second.done);
-    drops_.erase(it);
+    const auto drop = drops_.find(number);
+    if (drop == drops_.end()) return;
+    const auto under_way = under_way_.find(drop->second.ino);
+    if (--under_way->second == 0) under_way_.erase(under_way);
+    done = std::move(drop->second.done);
+    drops_.erase(drop);
   }
-  std::move(done)();
+  if (done) std::move(done)();
 }
 
 PageDrops::Write::Write(PageDrops* drops, InodeNumber ino) : drops_(drops), ino_(ino) {
@@ -47,11 +44,8 @@ PageDrops::Write::Write(PageDrops* drops, InodeNumber ino) : drops_(drops), ino_
   {
     absl::MutexLock lock(&drops_->mu_);
     ++drops_->writes_[ino_];
-    for (auto it = drops_->drops_.begin(); it != drops_->drops_.end();) {
-      auto drop = it++;
-      if (drop->second.ino != ino_) continue;
-      waiting.push_back(std::move(drop->second.done));
-      drops_->drops_.erase(drop);
+    for (auto& [number, drop] : drops_->drops_) {
+      if (drop.ino == ino_ && drop.done) waiting.push_back(std::exchange(drop.done, nullptr));
     }
   }
   for (Done& done : waiting) std::move(done)();

@@ -40,14 +40,12 @@ class PageDrops {
  private:
   struct Drop {
     InodeNumber ino;
-    Done done;
+    Done done;  // empty: a write has called it
   };
   absl::Mutex mu_;
   uint64_t next_ ABSL_GUARDED_BY(mu_) = 1;
   absl::flat_hash_map<uint64_t, Drop> drops_ ABSL_GUARDED_BY(mu_);
-  // Drops under way, also those whose `done` a write has called.
-  absl::flat_hash_map<uint64_t, InodeNumber> running_ ABSL_GUARDED_BY(mu_);
-  absl::flat_hash_map<InodeNumber, int> running_of_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<InodeNumber, int> under_way_ ABSL_GUARDED_BY(mu_);  // how many of them
   absl::flat_hash_map<InodeNumber, int> writes_ ABSL_GUARDED_BY(mu_);
 };
 
