@@ -20,6 +20,9 @@ bool LostRace(const absl::Status& status) {
   return reason == Reason::kInlineDropped || reason == Reason::kContentChanged;
 }
 
+// The session under which the bytes were written: others may have been given the file since.
+bool LostSession(const absl::Status& status) { return ReasonOf(status) == Reason::kSessionUnknown; }
+
 }  // namespace
 
 absl::Status FileWriter::TakeBusy(Inode& inode, const OpContext& op) {
@@ -59,6 +62,7 @@ void FileWriter::FlushAll(const OpContext& op) {
 FileWriter::Snapshot FileWriter::Look(const Inode& inode) const {
   absl::MutexLock lock(&inode.mu);
   Snapshot now{inode.writes, inode.size(), inode.dirty(), false};
+  now.session = inode.session;
   now.stay_inline =
       inode.reads_inline() && now.size <= kInlineLimitBytes && !inode.entry.other_writers();
   return now;
@@ -75,6 +79,7 @@ absl::Status FileWriter::FlushHeld(const InodePtr& inode, FlushMode mode, const 
     status =
         now.stay_inline ? PublishInline(inode, now, mode, op) : PublishChunks(inode, now, mode, op);
     published = status.ok();
+    if (LostSession(status)) LoseSession(now.session);
     if (!LostRace(status)) break;
     RETURN_IF_ERROR(Refresh(*inode, op));
   }
@@ -99,7 +104,8 @@ absl::Status FileWriter::FlushHeld(const InodePtr& inode, FlushMode mode, const 
 absl::Status FileWriter::PublishInline(const InodePtr& inode, Snapshot now, FlushMode mode,
                                        const OpContext& op) {
   wire::PublishRequest request;
-  uint64_t held = 0;
+  OpContext mine = op;
+  mine.session = now.session;
   {
     absl::MutexLock lock(&inode->mu);
     if (!inode->reads_inline() || inode->size() > kInlineLimitBytes) {
@@ -115,19 +121,17 @@ absl::Status FileWriter::PublishInline(const InodePtr& inode, Snapshot now, Flus
     request.set_expected_data_version(inode->entry.attr().data_version());
     request.set_sync(mode == FlushMode::kDurable || inode->sync_before_publish);
   }
-  auto response = Change<wire::PublishResponse>(*inode, wire::METHOD_PUBLISH, request, op);
+  auto response = Change<wire::PublishResponse>(*inode, wire::METHOD_PUBLISH, request, mine);
   absl::MutexLock lock(&inode->mu);
   if (!response.ok()) {
-    if (!LostRace(response.status()) && ErrnoOf(response.status()) != EINTR) {
+    if (!LostRace(response.status()) && !LostSession(response.status()) &&
+        ErrnoOf(response.status()) != EINTR) {
       inode->SetError(response.status());
     }
     return response.status();
   }
-  if (inode->writes == now.writes) {
-    for (const auto& [index, chunk] : inode->chunks) held += chunk.bytes.bytes();
-    inode->chunks.clear();
-    memory_.Release(held);
-  }
+  // Not what is on its way to an earlier content: its sender comes back for it.
+  if (inode->writes == now.writes) DropUnsent(*inode);
   wire::Entry entry = response->entry();
   if (entry.is_inline()) entry.set_inline_data(request.inline_data());
   Published(*inode, now, entry);
@@ -154,6 +158,8 @@ absl::Status FileWriter::PublishChunks(const InodePtr& inode, Snapshot now, Flus
   wire::PublishRequest request;
   bool sync = mode != FlushMode::kPublish;
   bool keep_inline = false;  // chunk 0 lacks what the record has
+  OpContext mine = op;
+  mine.session = now.session;
   {
     absl::MutexLock lock(&inode->mu);
     if (!sent.ok() && inode->failed_from == UINT64_MAX) {
@@ -189,7 +195,7 @@ absl::Status FileWriter::PublishChunks(const InodePtr& inode, Snapshot now, Flus
   bool published = false;
   if (sync && !keep_inline) status = SyncUnsynced(*inode, op);
   if (status.ok() && !keep_inline) {
-    auto response = Change<wire::PublishResponse>(*inode, wire::METHOD_PUBLISH, request, op);
+    auto response = Change<wire::PublishResponse>(*inode, wire::METHOD_PUBLISH, request, mine);
     status = response.status();
     absl::MutexLock lock(&inode->mu);
     published = status.ok();
@@ -209,7 +215,9 @@ absl::Status FileWriter::PublishChunks(const InodePtr& inode, Snapshot now, Flus
     }
     return sent;
   }
-  if (!status.ok() && !LostRace(status) && ErrnoOf(status) != EINTR) inode->SetError(status);
+  if (!status.ok() && !LostRace(status) && !LostSession(status) && ErrnoOf(status) != EINTR) {
+    inode->SetError(status);
+  }
   return status;
 }
 

@@ -64,6 +64,19 @@ absl::Status FileSystem::RefreshStale(Inode& inode, const OpContext& op) {
   return absl::OkStatus();
 }
 
+absl::Status FileSystem::RefreshForWriting(Inode& inode, const OpContext& op) {
+  bool must_reopen = false;
+  {
+    absl::MutexLock lock(&inode.mu);
+    must_reopen = inode.must_reopen();
+  }
+  if (!must_reopen) return RefreshStale(inode, op);
+  ASSIGN_OR_RETURN(wire::Entry entry, CallOpen(inode, {.write = true}, op));
+  absl::MutexLock lock(&inode.mu);
+  inode.Absorb(entry);
+  return absl::OkStatus();
+}
+
 wire::Entry FileSystem::Merge(const wire::Entry& record) const {
   const uint64_t leased_by = record.leased_by();
   wire::Entry merged = inodes_.Absorb(record);

@@ -192,6 +192,8 @@ class FileSystem {
   absl::StatusOr<wire::Entry> FetchEntry(InodeNumber ino, const OpContext& op);
   // Its bytes were changed elsewhere: has the newest record before it is used.
   absl::Status RefreshStale(Inode& inode, const OpContext& op);
+  // The same, and the session has it open for writing.
+  absl::Status RefreshForWriting(Inode& inode, const OpContext& op);
   // A file's record for a new handle that is held already.
   absl::StatusOr<wire::Entry> OpenRecord(const std::shared_ptr<Inode>& inode, OpenFlags flags,
                                          const OpContext& op);

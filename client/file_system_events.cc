@@ -79,6 +79,7 @@ void FileSystem::OnLeasesLost() {
   inodes_.ForEach([&](Inode& inode) {
     absl::MutexLock lock(&inode.mu);
     inode.BecomesStale();
+    ++inode.losses;
     inode.no_capability_at = absl::InfinitePast();
   });
   // Also of files that an earlier client opened and nobody has used since.

@@ -73,9 +73,13 @@ absl::StatusOr<uint64_t> FileWriter::Gather(const InodePtr& inode, WriteAt at,
     uint64_t overwritten = 0;
     {
       absl::MutexLock lock(&inode->mu);
-      if (absl::Status shared = CheckShared(*inode, op); !shared.ok()) {
+      absl::Status refused = CheckShared(*inode, op);
+      if (refused.ok() && inode->must_reopen() && !inode->dirty()) {
+        refused = PosixError(EIO, "the session was lost");  // since the call has looked
+      }
+      if (!refused.ok()) {
         memory_.Release(piece.length);
-        return shared;
+        return refused;
       }
       DirtyChunk& chunk = inode->chunks[piece.index];
       Register(inode);

@@ -107,6 +107,7 @@ class FileWriter {
     uint64_t size = 0;
     bool dirty = false;
     bool stay_inline = false;
+    SessionId session;  // under which all of it was written
   };
   // file_writer.cc: gathering and sending
   void Register(const InodePtr& inode) ABSL_EXCLUSIVE_LOCKS_REQUIRED(inode->mu);

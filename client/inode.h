@@ -95,8 +95,9 @@ class Inode {
   struct Question {
     uint64_t shared_said = 0;
     uint64_t stale_said = 0;
+    uint64_t losses = 0;
   };
-  Question Ask() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return {shared_said, stale_said}; }
+  Question Ask() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return {shared_said, stale_said, losses}; }
   void IsShared(const Question& asked, bool answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     if (asked.shared_said == shared_said) shared = answer;
   }
@@ -109,6 +110,12 @@ class Inode {
   void BecomesStale() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     stale = true;
     ++stale_said;
+  }
+  // A new session opens the file for writing before more is written: what an earlier one may have
+  // left beyond the published size is cut off first.
+  bool must_reopen() const ABSL_SHARED_LOCKS_REQUIRED(mu) { return opened_after != losses; }
+  void IsOpenForWriting(const Question& asked) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    opened_after = std::max(opened_after, asked.losses);
   }
   // While pinned (`handles`), content that was once taken over stays.
   void Pin() ABSL_LOCKS_EXCLUDED(mu);
@@ -157,6 +164,8 @@ class Inode {
   bool stale ABSL_GUARDED_BY(mu) = false;
   uint64_t stale_said ABSL_GUARDED_BY(mu) = 0;
   absl::Time stale_said_at ABSL_GUARDED_BY(mu) = absl::InfinitePast();
+  uint64_t losses ABSL_GUARDED_BY(mu) = 0;  // of the session, or of all that it held
+  uint64_t opened_after ABSL_GUARDED_BY(mu) = 0;
   UnsentRead unsent_read ABSL_GUARDED_BY(mu);
 
   // As errseq_t: each handle reports an error once.

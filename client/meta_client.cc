@@ -60,6 +60,9 @@ absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& requ
   Backoff backoff(absl::Milliseconds(10), absl::Milliseconds(500));
   for (int attempt = 0;; ++attempt) {
     const SessionId session = session_->id();
+    if (op.session.valid() && op.session != session) {
+      return WithReason(PosixError(EIO, "the session was lost"), Reason::kSessionUnknown);
+    }
     if (context->session_id() != session.value()) {
       if (may_have_happened && kind.mutation) {
         return PosixError(EIO, "the session ended before the operation was answered");

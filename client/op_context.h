@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "client/repeatable_request.h"
+#include "common/ids.h"
 #include "common/net/rpc_client.h"
 #include "proto/types.pb.h"
 
@@ -17,7 +18,8 @@ struct OpContext {
   uint64_t thread = 0;                        // of the caller; 0: none (background work)
   const net::Interrupt* interrupt = nullptr;  // not owned; must outlive the operation
   RepeatableRequest* request = nullptr;       // not owned; nullptr: of no request of the kernel
-  bool has_turn = false;                      // of the shared file that it writes (FileWriter)
+  SessionId session;      // valid: only under this one, else EIO (kSessionUnknown)
+  bool has_turn = false;  // of the shared file that it writes (FileWriter)
   absl::Duration timeout = absl::InfiniteDuration();  // when shorter than the mount's I/O timeout
 };
 

@@ -38,6 +38,10 @@ absl::StatusOr<std::unique_ptr<Namespace>> Namespace::Open(NamespaceOptions opti
   Namespace* const self = names.get();
   names->sessions_->SetEndEvents(
       {.ended = [self](SessionId session) { self->OnSessionEnded(session); },
+       .fenced =
+           [self](SessionId session, const std::vector<InodeNumber>& written) {
+             return self->TrimAfter(session, written);
+           },
        .gone =
            [self](SessionId session) {
              self->events_.Gone(session);

@@ -181,6 +181,8 @@ class Namespace {
   void VoidLeases(SessionId session);
   absl::StatusOr<std::vector<InodeNumber>> TruncationsOf(SessionId session);
   void OnSessionEnded(SessionId session);
+  absl::Status TrimAfter(SessionId dead, const std::vector<InodeNumber>& written);
+  absl::Status TrimOne(SessionId dead, InodeNumber ino);
 
   void GrantLeases(const wire::LookupRequest& request, wire::EntryResponse& response,
                    uint64_t since);

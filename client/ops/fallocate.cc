@@ -19,7 +19,7 @@ absl::Status FileSystem::Fallocate(const FileHandle& handle, int mode, uint64_t 
   }
   if (length == 0) return PosixError(EINVAL, "fallocate: nothing");
   if (!handle.write) return PosixError(EBADF, "not open for writing");
-  RETURN_IF_ERROR(RefreshStale(*handle.inode, op));
+  RETURN_IF_ERROR(RefreshForWriting(*handle.inode, op));
   if (kind != 0) {
     RETURN_IF_ERROR(writer_->InTurn(handle.inode, op, [&](const OpContext& mine) {
       return writer_->Zero(handle.inode, offset, length, mine);

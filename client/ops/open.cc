@@ -35,6 +35,7 @@ absl::StatusOr<wire::Entry> FileSystem::CallOpen(Inode& inode, OpenFlags flags,
   absl::MutexLock lock(&inode.mu);
   inode.IsShared(question, response.entry().shared());
   inode.IsFresh(question);
+  if (request.write()) inode.IsOpenForWriting(question);
   return response.entry();
 }
 

@@ -27,7 +27,7 @@ absl::Status FileSystem::Write(const FileHandle& handle, uint64_t offset, std::s
   }
   handle.inode->has_pages = true;
   const PageDrops::Write under_way(&page_drops_, handle.inode->ino);
-  RETURN_IF_ERROR(RefreshStale(*handle.inode, op));
+  RETURN_IF_ERROR(RefreshForWriting(*handle.inode, op));
   const bool append = handle.append && op.thread != 0;  // pages of a mapping have their place
   ASSIGN_OR_RETURN(const uint64_t went_to,
                    writer_->WriteBytes(handle.inode, {offset, append}, data, op));

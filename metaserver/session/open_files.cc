@@ -12,6 +12,7 @@ void SessionTable::SetOpen(Session& session, uint64_t ino, Opened how) {
   if (fresh) holders.sessions.push_back(session.record.id.value());
   open->second.version = std::max(open->second.version, how.version);
   open->second.shared = open->second.shared || how.shared;
+  open->second.writes = open->second.writes || how.writes;
   if (!how.write || open->second.write) return;
   open->second.write = true;
   ++session.writes;
@@ -24,7 +25,7 @@ void SessionTable::Release(Session& session, uint64_t ino, Released how) {
   const auto held = holders_.find(ino);
   INVARIANT(held != holders_.end());
   if (open->second.write) {
-    open->second.write = false;
+    open->second.write = open->second.writes = false;
     --session.writes;
     --held->second.writers;
   }
@@ -48,6 +49,7 @@ void SessionTable::NoteOpen(SessionId id, InodeNumber ino, Opened how) {
   Session* session = Find(id);
   // One that is being ended may yet live on, when the log fails.
   if (session == nullptr || session->record.ended) return;
+  how.writes = how.write;
   SetOpen(*session, ino.value(), how);
   session->opens.find(ino.value())->second.shared = how.shared;
 }
@@ -105,6 +107,33 @@ absl::InlinedVector<OpenElsewhere, 2> SessionTable::Others(InodeNumber ino, Sess
 bool SessionTable::IsHeld(InodeNumber ino) const {
   absl::MutexLock lock(&mu_);
   return holders_.contains(ino.value());
+}
+
+std::vector<InodeNumber> SessionTable::WrittenOnlyBy(SessionId id) const {
+  std::vector<InodeNumber> written;
+  if (AllReportedAt() == absl::InfinitePast()) return written;
+  absl::MutexLock lock(&mu_);
+  const Session* session = Find(id);
+  if (session == nullptr || session->writes == 0) return written;
+  for (const auto& [ino, open] : session->opens) {
+    if (open.write && !WritesElsewhere(ino, id)) written.emplace_back(ino);
+  }
+  return written;
+}
+
+bool SessionTable::WrittenByOthers(InodeNumber ino, SessionId self) const {
+  absl::MutexLock lock(&mu_);
+  return WritesElsewhere(ino.value(), self);
+}
+
+bool SessionTable::WritesElsewhere(uint64_t ino, SessionId self) const {
+  auto held = holders_.find(ino);
+  if (held == holders_.end()) return false;
+  const auto& sessions = held->second.sessions;
+  return std::any_of(sessions.begin(), sessions.end(), [&](uint64_t id) {
+    mu_.AssertReaderHeld();
+    return id != self.value() && Find(SessionId(id))->opens.at(ino).writes;
+  });
 }
 
 absl::Time SessionTable::AllReportedAt() const {

@@ -145,9 +145,11 @@ void SessionTable::ForgetFenced() {
     // A change that began before the end may still put its result in a slot's record.
     absl::Status status = absl::OkStatus();
     const bool running = IsRunning(id);
-    if (!running) status = RemoveRecords(id);
+    if (!running && end_events_.fenced) status = end_events_.fenced(id, WrittenOnlyBy(id));
+    if (!running && status.ok()) status = RemoveRecords(id);
     if (!status.ok()) {
-      SPDLOG_WARN("session record stays session={} error=\"{}\"", id.value(), status.ToString());
+      SPDLOG_WARN("session record stays session={} error={}", id.value(),
+                  Quoted(status.ToString()));
     }
     if (running || !status.ok()) {
       absl::MutexLock lock(&fenced_->mu);

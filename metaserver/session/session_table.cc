@@ -139,6 +139,15 @@ absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& reques
   if (before + more > options_.max_opens_per_session) {
     return absl::ResourceExhaustedError("the session holds too many files open");
   }
+  // What a session of before the start of this process has written is not known here.
+  const bool may_have_written = !session->whole;
+  absl::flat_hash_set<uint64_t> writes;
+  for (uint64_t ino : request.opened_write()) {
+    const auto open = session->opens.find(ino);
+    if (may_have_written || (open != session->opens.end() && open->second.writes)) {
+      writes.insert(ino);
+    }
+  }
   if (request.whole()) {
     DropAll(*session, request.hold_version());
     session->whole = true;
@@ -151,7 +160,8 @@ absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& reques
     SetOpen(*session, ino, {.write = false, .shared = false, .version = version});
   }
   for (uint64_t ino : request.opened_write()) {
-    SetOpen(*session, ino, {.write = true, .shared = false, .version = version});
+    SetOpen(*session, ino,
+            {.write = true, .shared = false, .version = version, .writes = writes.contains(ino)});
   }
   const int kept = std::min(request.transports_size(), kMaxTransportsKept);
   session->transports.assign(request.transports().begin(), request.transports().begin() + kept);

@@ -124,12 +124,17 @@ class SessionTable {
     bool write = false;
     bool shared = false;   // the session knows that it must keep nothing back
     uint64_t version = 0;  // of the session's holds when it opened: an older release is ignored
+    // An open for writing has been carried out. Else a heartbeat says that one has begun, or that
+    // an earlier session of the client had it open: nothing is written before the open's answer.
+    bool writes = false;
   };
   void NoteOpen(SessionId session, InodeNumber ino, Opened how);  // at an open: `shared` is new
   void NoteHeld(SessionId session, InodeNumber ino, Opened how);  // as a heartbeat says
   void SetShared(SessionId session, InodeNumber ino, bool shared);
   // Another session than `self` has it open for writing.
   bool OtherWriters(InodeNumber ino, SessionId self) const;
+  // One that may have written something, too.
+  bool WrittenByOthers(InodeNumber ino, SessionId self) const;
   struct Use {
     bool opened = false;  // by `self`
     bool others = false;
@@ -144,6 +149,9 @@ class SessionTable {
   bool IsHeld(InodeNumber ino) const;
   bool IsKnown(SessionId session) const;  // also while it is being fenced
   std::vector<SessionId> KnownSessions() const;
+  // What it has open for writing and no other session may have written. Empty while any session has
+  // not said since the start of this process what it holds.
+  std::vector<InodeNumber> WrittenOnlyBy(SessionId session) const;
   // Every session has reported what it holds at this time or later: whoever had a file open then
   // has said so. InfinitePast while one has not reported since the start of this process.
   absl::Time AllReportedAt() const;
@@ -157,8 +165,11 @@ class SessionTable {
   bool AllBack() const;
   // `ended`: its end is on disk, it is served no more. `gone`: fenced, too, so nothing that it has
   // written can come any more. Both are called with no lock held.
+  // `fenced`: asked before `gone`, with the files that only it had open for writing; after an error
+  // again later. May wait.
   struct EndEvents {
     std::function<void(SessionId)> ended;
+    std::function<absl::Status(SessionId, const std::vector<InodeNumber>& written)> fenced;
     std::function<void(SessionId)> gone;
   };
   void SetEndEvents(EndEvents events) { end_events_ = std::move(events); }  // before the first use
@@ -213,6 +224,7 @@ class SessionTable {
   // Why calls of it are refused; `session` may be null.
   static absl::Status LiveStatus(const Session* session);
   absl::StatusOr<Session*> FindLive(SessionId id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool WritesElsewhere(uint64_t ino, SessionId self) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   void SetOpen(Session& session, uint64_t ino, Opened how) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   struct Released {
     bool write_only = false;

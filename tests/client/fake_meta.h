@@ -54,11 +54,15 @@ class FakeMeta : public MetaApi {
   absl::Status read_time_error;           // of SETATTR_ATIME_READ
   wire::PublishRequest last_publish;
   absl::Status publish_error;
+  SessionId session;  // valid: calls for another one fail
 
  protected:
   absl::Status Send(Kind kind, google::protobuf::Message* request, wire::MetaContext*,
-                    google::protobuf::Message* response, const OpContext&) override {
+                    google::protobuf::Message* response, const OpContext& op) override {
     absl::MutexLock lock(&mu);
+    if (session.valid() && op.session.valid() && op.session != session) {
+      return WithReason(PosixError(EIO, "the session was lost"), Reason::kSessionUnknown);
+    }
     ++counted[kind.method];
     switch (kind.method) {
       case wire::METHOD_GETATTR:

@@ -221,6 +221,51 @@ TEST_CASE("bytes on their way to a content that was truncated away are not seen 
   REQUIRE(f.Read(0, kChunk) == expected);
 }
 
+TEST_CASE("a flush of inline content leaves alone what is on its way to an earlier content",
+          "[client][file_writer]") {
+  Fixture f;
+  REQUIRE(f.Write(0, std::string(2 * kChunk, 'd')).ok());
+  REQUIRE(f.Flush().ok());
+  f.chunks.SetOpen(false);
+  REQUIRE(f.Write(0, std::string(kChunk, 'o')).ok());
+  auto in_flight = [&] {
+    absl::MutexLock lock(&f.inode->mu);
+    return !f.inode->chunks.empty() && f.inode->chunks.begin()->second.in_flight;
+  };
+  while (!in_flight()) absl::SleepFor(absl::Milliseconds(1));
+  REQUIRE(f.SetSize(0).ok());
+  REQUIRE(f.Write(0, "new").ok());
+  REQUIRE(f.Flush().ok());
+  // Else two would send chunk 0, and the first to end would free what the other one reads.
+  REQUIRE(in_flight());
+  REQUIRE(f.Write(0, std::string(kChunk, 'n')).ok());
+  f.chunks.SetOpen(true);
+  REQUIRE(f.Flush().ok());
+  REQUIRE(f.Read(0, kChunk) == std::string(kChunk, 'n'));
+}
+
+TEST_CASE("bytes of a session that ended are not published in the next one",
+          "[client][file_writer]") {
+  Fixture f;
+  const bool small = GENERATE(true, false);
+  const std::string bytes(small ? 9 : 2 * kChunk, 'x');
+  REQUIRE(f.Write(0, bytes).ok());
+  f.session = SessionId(78);  // LoseSession() has not come yet
+  f.meta.session = f.session;
+  const absl::Status lost = f.Flush();
+  REQUIRE(ErrnoOf(lost) == EIO);
+  REQUIRE(f.meta.File(5).attr().size() == 0);
+  f.writer->LoseSession(SessionId(77));
+  {
+    absl::MutexLock lock(&f.inode->mu);
+    REQUIRE(f.inode->error_number == 1);  // said once
+    REQUIRE_FALSE(f.inode->dirty());
+  }
+  REQUIRE(f.Write(0, "later").ok());
+  REQUIRE(f.Flush().ok());
+  REQUIRE(f.Read(0, 9) == "later");
+}
+
 TEST_CASE("an inline file grown by truncation moves to chunk 0", "[client][file_writer]") {
   Fixture f;
   REQUIRE(f.Write(0, "head").ok());

@@ -30,9 +30,10 @@ class ScriptedTransport : public MetaTransport {
 
 struct Fixture {
   Fixture() { REQUIRE(session.Open(OpContext{}).ok()); }
-  absl::Status Mkdir() {
-    return meta.Mutate<wire::EntryResponse>(wire::METHOD_MKDIR, wire::MkdirRequest(), OpContext{})
-        .status();
+  absl::Status Mkdir(SessionId only = {}) {
+    OpContext op;
+    op.session = only;
+    return meta.Mutate<wire::EntryResponse>(wire::METHOD_MKDIR, wire::MkdirRequest(), op).status();
   }
   ScriptedTransport transport;
   HoldTable holds;
@@ -78,6 +79,19 @@ TEST_CASE("an unknown session is opened anew and a request it never carried out 
   REQUIRE(f.Mkdir().ok());
   REQUIRE(lost == SessionId(1));
   REQUIRE(f.transport.seen[1].session_id() == 2);
+}
+
+TEST_CASE("what belongs to one session is not done in the next", "[client][meta_client]") {
+  Fixture f;
+  REQUIRE(f.Mkdir(SessionId(1)).ok());
+  f.transport.script = {WithReason(absl::FailedPreconditionError("?"), Reason::kSessionUnknown)};
+  const absl::Status lost = f.Mkdir(SessionId(1));
+  REQUIRE(ErrnoOf(lost) == EIO);
+  REQUIRE(ReasonOf(lost) == Reason::kSessionUnknown);
+  REQUIRE(f.transport.seen.size() == 2);
+  REQUIRE(f.Mkdir(SessionId(1)) == lost);
+  REQUIRE(f.transport.seen.size() == 2);
+  REQUIRE(f.Mkdir().ok());
 }
 
 TEST_CASE("a mutation that may have happened is never repeated under a new session",

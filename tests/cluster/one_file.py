@@ -56,7 +56,20 @@ class OneFile:
                   min(len(expected), len(found)))
         self.fail(f"read of {length} at {start}: {len(found)} bytes, expected {len(expected)}; first "
                   f"difference at {start + at}: {found[at:at + 8].hex()} instead of "
-                  f"{expected[at:at + 8].hex()}")
+                  f"{expected[at:at + 8].hex()}; {self.look_again(start + at)}")
+
+    def look_again(self, at):
+        """Whether it is the kernel, or the file system below, that has the wrong bytes."""
+        here = at // 4096 * 4096
+        expected = bytes(self.model[at:at + 8])
+        again = os.pread(self.fd, 8, at)
+        buffer = mmap.mmap(-1, 4096)
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECT)
+        done = os.preadv(fd, [buffer], here)
+        os.close(fd)
+        below = buffer[at - here:done][:8]
+        return (f"read again: {'right' if again == expected else again.hex()}, past the kernel's "
+                f"pages: {'right' if below == expected else below.hex()}")
 
     def put(self, start, data):
         if start > len(self.model):
@@ -140,8 +153,10 @@ class OneFile:
         buffer = mmap.mmap(-1, length)
         buffer[:] = data
         fd = os.open(self.path, os.O_WRONLY | os.O_DIRECT)
-        os.pwritev(fd, [buffer], start)
+        done = os.pwritev(fd, [buffer], start)
         os.close(fd)
+        if done != length:
+            self.fail(f"wrote {done} of {length}")
         self.put(start, data)
 
     def direct_read(self):

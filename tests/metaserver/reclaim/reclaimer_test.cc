@@ -257,4 +257,105 @@ TEST_CASE("a stale session is ended when somebody waits for its truncation",
   REQUIRE(try_open() == Reason::kNone);
 }
 
+namespace {
+
+// As a client says it in a heartbeat.
+void HoldForWriting(ReclaimFixture& r, SessionId session, uint64_t ino) {
+  wire::SessionHeartbeatRequest beat;
+  beat.set_session_id(session.value());
+  beat.set_whole(true);
+  beat.add_opened_write(ino);
+  REQUIRE(r.fs.names().sessions().Heartbeat(beat).ok());
+}
+
+void EndAndFence(ReclaimFixture& r, SessionId dead) {
+  REQUIRE(r.fs.names().sessions().Evict(dead).ok());
+  r.Round();  // asks for the fence
+  r.cluster.FinishAll();
+}
+
+}  // namespace
+
+TEST_CASE("what a dead writer may have left beyond the size is cut off before others may write",
+          "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  const uint64_t size = (5 << 20) + 7;
+  REQUIRE(r.fs.PublishChunks("/f", size).ok());
+  r.fs.Report(r.fs.session());
+  const SessionId dead = r.fs.OpenSession("node2");
+  HoldForWriting(r, dead, r.fs.InoOf("/f"));
+  EndAndFence(r, dead);
+  r.Round();
+  REQUIRE(r.cluster.truncates.size() == 1);
+  REQUIRE(r.cluster.truncates[0].new_size() == size);
+  REQUIRE(r.cluster.truncates[0].old_size() >= size + (uint64_t{1} << 30));
+  wire::OpenRequest open;
+  open.set_ino(r.fs.InoOf("/f"));
+  open.set_write(true);
+  auto try_open = [&] {
+    *open.mutable_context() = r.fs.Context();
+    return ReasonOf(r.fs.names().Mutate(Open, open).status());
+  };
+  REQUIRE(try_open() == Reason::kTruncating);
+  r.cluster.FinishAll();
+  r.Round();
+  REQUIRE(try_open() == Reason::kNone);
+  REQUIRE(r.fs.Lookup("/f")->attr().size() == size);
+  REQUIRE(r.fs.names().sessions().List().size() == 1);
+}
+
+TEST_CASE("an inline file that a dead writer had open gets another content id",
+          "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  REQUIRE(r.fs.PublishInline("/f", "small").ok());
+  const uint64_t content = r.fs.Lookup("/f")->layout().content_id();
+  r.fs.Report(r.fs.session());
+  const SessionId dead = r.fs.OpenSession("node2");
+  HoldForWriting(r, dead, r.fs.InoOf("/f"));
+  EndAndFence(r, dead);
+  r.Round();
+  r.Round(absl::Seconds(60));
+  REQUIRE(r.cluster.truncates.empty());
+  REQUIRE(r.cluster.deletes.size() == 1);
+  REQUIRE(r.cluster.deletes[0].layout().content_id() == content);
+  const auto after = r.fs.Lookup("/f");
+  REQUIRE(after->layout().content_id() != content);
+  REQUIRE(after->inline_data() == "small");
+  REQUIRE(after->attr().size() == 5);
+}
+
+TEST_CASE("a file that others write too is not cut when one of them dies",
+          "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  REQUIRE(r.fs.PublishChunks("/f", 5 << 20).ok());
+  const SessionId dead = r.fs.OpenSession("node2");
+  HoldForWriting(r, dead, r.fs.InoOf("/f"));
+  const bool opened = GENERATE(false, true);
+  if (opened) {
+    r.fs.names().sessions().NoteOpen(r.fs.session(), InodeNumber(r.fs.InoOf("/f")),
+                                     {.write = true, .shared = true});
+  }
+  HoldForWriting(r, r.fs.session(), r.fs.InoOf("/f"));  // a whole report takes nothing away
+  EndAndFence(r, dead);
+  r.Round();
+  r.Round();
+  // An open that has only begun waits for the dead one; nothing was written under it.
+  REQUIRE(r.cluster.truncates.size() == (opened ? 0 : 1));
+  REQUIRE(r.fs.names().sessions().List().size() == 1);  // gone in both cases
+}
+
+TEST_CASE("nothing is cut while a session has not said what it writes", "[metaserver][reclaim]") {
+  ReclaimFixture r;
+  REQUIRE(r.fs.PublishChunks("/f", 5 << 20).ok());
+  const uint64_t ino = r.fs.InoOf("/f");
+  const SessionId dead = r.fs.OpenSession("node2");
+  r.fs.Reopen();
+  r.reclaimer = r.Make();
+  HoldForWriting(r, dead, ino);  // the fixture's own session has not reported
+  EndAndFence(r, dead);
+  r.Round();
+  r.Round();
+  REQUIRE(r.cluster.truncates.empty());
+}
+
 }  // namespace penstock::metaserver
