@@ -105,7 +105,7 @@ absl::Status ClusterState::Load(const ClusterRecords& records) {
   }
   for (const record::Group& group : records.groups) {
     ASSIGN_OR_RETURN(Membership membership, FromRecord(group));
-    members_.Install(std::move(membership));
+    InstallGroup(membership, group.changed());
     publisher_->Publish({.version = group.changed(), .groups = {group.group()}});
   }
   CountPlaces();
@@ -152,6 +152,19 @@ void ClusterState::Run() {
   }
 }
 
+std::vector<uint64_t> ClusterState::PublishedBy(const std::vector<Membership>& groups,
+                                                uint64_t version) const {
+  std::vector<uint64_t> published;
+  absl::MutexLock lock(&mu_);
+  for (const Membership& group : groups) {
+    const Membership* before = members_.Find(group.id);
+    const bool same_epoch = before != nullptr && before->epoch == group.epoch;
+    published.push_back(same_epoch ? notes_.at(group.id).published : version);
+    INVARIANT(!same_epoch || before->members == group.members);
+  }
+  return published;
+}
+
 absl::Status ClusterState::Commit(Change change) {
   if (change.empty()) return absl::OkStatus();
   record::Cluster cluster;
@@ -160,7 +173,6 @@ absl::Status ClusterState::Commit(Change change) {
     cluster = cluster_;
   }
   const uint64_t version = cluster.map_version() + 1;
-  cluster.set_map_version(version);
   if (change.last_server_id != 0) cluster.set_last_server_id(change.last_server_id);
   if (change.last_target_id != 0) cluster.set_last_target_id(change.last_target_id);
   ClusterBatch batch(*sources_.store);
@@ -180,25 +192,27 @@ absl::Status ClusterState::Commit(Change change) {
     batch.Put(c);
     map.classes.push_back(c.storage_class());
   }
-  for (const Membership& membership : change.groups) {
-    record::Group group = ToRecord(membership);
-    group.set_changed(version);
+  const std::vector<uint64_t> published = PublishedBy(change.groups, version);
+  for (size_t i = 0; i < change.groups.size(); ++i) {
+    record::Group group = ToRecord(change.groups[i]);
+    group.set_changed(published[i]);
     batch.Put(group);
-    map.groups.push_back(group.group());
+    if (published[i] == version) map.groups.push_back(group.group());
   }
+  if (!map.empty()) cluster.set_map_version(version);
   batch.Put(cluster);
   auto committed = sources_.log->Commit(batch.Take(), Durability::kSynced);
   if (!committed.ok()) return Annotate(committed.status(), "store a change of the cluster map");
   {
     absl::MutexLock lock(&mu_);
     cluster_ = cluster;
-    Install(change);
+    Install(change, published);
   }
-  publisher_->Publish(map);
+  if (!map.empty()) publisher_->Publish(map);
   return absl::OkStatus();
 }
 
-void ClusterState::Install(const Change& change) {
+void ClusterState::Install(const Change& change, const std::vector<uint64_t>& published) {
   inventory_.last_server_id = cluster_.last_server_id();
   inventory_.last_target_id = cluster_.last_target_id();
   for (const record::Server& server : change.servers) {
@@ -210,8 +224,27 @@ void ClusterState::Install(const Change& change) {
   for (const record::StorageClass& c : change.classes) {
     classes_[c.storage_class().storage_class()] = c;
   }
-  for (const Membership& membership : change.groups) members_.Install(membership);
+  for (size_t i = 0; i < change.groups.size(); ++i) InstallGroup(change.groups[i], published[i]);
   if (!change.groups.empty()) CountPlaces();
+}
+
+void ClusterState::InstallGroup(const Membership& group, uint64_t published) {
+  const Membership* before = members_.Find(group.id);
+  GroupNotes& notes = notes_[group.id];
+  if (before == nullptr || before->epoch != group.epoch) {
+    notes.synced.clear();  // said for an epoch that is over
+    notes.dropped.clear();
+  }
+  notes.published = published;
+  auto known = classes_.find(group.id.storage_class);
+  const bool below =
+      known != classes_.end() && group.members.size() < known->second.storage_class().replication();
+  if (!below) {
+    notes.below_goal_since = absl::InfiniteDuration();
+  } else if (notes.below_goal_since == absl::InfiniteDuration()) {
+    notes.below_goal_since = sources_.clock->SinceBoot();
+  }
+  members_.Install(group);
 }
 
 void ClusterState::CountPlaces() {

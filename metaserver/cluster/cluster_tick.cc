@@ -1,4 +1,5 @@
-// What ClusterState does by itself: show who is online, and form the groups.
+// What ClusterState does by itself: show who is online, keep the groups' members up to date, and
+// form the groups.
 #include <absl/strings/str_cat.h>
 
 #include "common/logging.h"
@@ -22,20 +23,30 @@ wire::TargetState TargetStateNow(const TargetEntry& target, bool server_online) 
 
 absl::Status ClusterState::Tick() {
   ChangeTurn::Hold turn(&turn_);
-  Change change = PlanStates();
+  Change change;
+  PlanStates(change);
   for (const record::Server& server : change.servers) {
     SPDLOG_WARN("chunkserver state server={} host={} state={}", server.server().server_id(),
                 Quoted(server.server().hostname()),
                 wire::ServerState_Name(server.server().state()));
   }
+  RepairPlan repair = PlanGroups();
+  change.groups = std::move(repair.groups);
   RETURN_IF_ERROR(Commit(std::move(change)));
+  if (const std::string summary = repair.Summary(); !summary.empty()) {
+    SPDLOG_INFO("group members changed {} map_version={}", summary, publisher_->version());
+  }
   return FormGroups();
 }
 
-// For display only: taking an offline server's targets out of their groups (MemberTable) belongs to
-// failure handling, and so does what a new boot id means.
-ClusterState::Change ClusterState::PlanStates() const {
-  Change change;
+RepairPlan ClusterState::PlanGroups() const {
+  absl::MutexLock lock(&mu_);
+  return PlanRepair(
+      {inventory_, members_, classes_, notes_, options_, sources_.clock->SinceBoot()});
+}
+
+// What the map shows; groups go by what PlanRepair sees for itself.
+void ClusterState::PlanStates(Change& change) const {
   absl::MutexLock lock(&mu_);
   const absl::Duration now = sources_.clock->SinceBoot();
   for (const auto& [id, server] : inventory_.servers) {
@@ -55,7 +66,6 @@ ClusterState::Change ClusterState::PlanStates() const {
       change.targets.back().mutable_target()->set_state(state);
     }
   }
-  return change;
 }
 
 absl::Status ClusterState::FormGroups() {

@@ -10,8 +10,6 @@
 namespace penstock::metaserver {
 namespace {
 
-constexpr double kNearlyFull = 0.05;  // free share below which an operator is told
-
 bool Online(const Inventory& inventory, TargetId id) {
   auto target = inventory.targets.find(id);
   return target != inventory.targets.end() &&
