@@ -21,7 +21,7 @@ struct ClusterOptions {
   uint64_t placement_seed = 0x50656e73746f636b;     // of the groups; any number
 };
 
-inline constexpr size_t kMaxJoinsPerTick = 4096;  // groups that get a member; bounds one batch
+inline constexpr size_t kMaxJoinsPerTick = 4096;  // groups that get, or are left by, a copy
 inline constexpr double kNearlyFull = 0.05;       // free share below which a disk takes no groups
 inline constexpr size_t kMaxOrdersUnderWay = 100000;    // of each kind, over all servers
 inline constexpr size_t kMaxOrdersPerHeartbeat = 2000;  // to one server

@@ -99,6 +99,7 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
   wire::HeartbeatResponse response;
   const ServerId id(request.server_id());
   std::vector<TargetId> open;
+  uint64_t map_version = 0;
   {
     absl::MutexLock lock(&mu_);
     auto server = inventory_.servers.find(id);
@@ -112,6 +113,7 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
     // A version that was never published says nothing.
     server->second.map_version =
         request.map_version() <= cluster_.map_version() ? request.map_version() : 0;
+    map_version = server->second.map_version;
     for (const wire::TargetHealth& health : request.targets()) {
       auto target = inventory_.targets.find(TargetId(health.target_id()));
       if (target != inventory_.targets.end() && target->second.server() == id) {
@@ -125,7 +127,8 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
   // An order is done on the targets that the server has open, and on no other of its targets.
   orders_->Acknowledge(
       open, {request.done_orders().data(), static_cast<size_t>(request.done_orders_size())});
-  for (wire::Order& order : orders_->Take(open)) *response.add_orders() = std::move(order);
+  for (wire::Order& order : orders_->Take(open, map_version))
+    *response.add_orders() = std::move(order);
   const FenceBoard::List fences = fences_->Current();
   response.set_fence_version(fences.version);
   for (SessionId session : fences.sessions) response.add_fenced_sessions(session.value());

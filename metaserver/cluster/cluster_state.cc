@@ -133,11 +133,15 @@ void ClusterState::Run() {
   std::string last_error;
   absl::Duration expired = sources_.clock->SinceBoot();
   for (;;) {
+    const absl::Duration before = sources_.clock->SinceBoot();
     {
       absl::MutexLock lock(&mu_);
       mu_.AwaitWithTimeout(absl::Condition(&stopping_), kTickEvery);
       if (stopping_) return;
     }
+    // Only of the wait: while a slow disk holds up a tick, others hear heartbeats.
+    const absl::Duration waited = sources_.clock->SinceBoot() - before;
+    if (waited > kTickEvery + options_.offline_after / 4) StoodStill(waited);
     absl::Status status = Tick();
     if (status.ok()) status = fences_->Work();
     if (status.ok() && sources_.clock->SinceBoot() - expired > kExpireFencesEvery) {
@@ -152,128 +156,28 @@ void ClusterState::Run() {
   }
 }
 
-std::vector<uint64_t> ClusterState::PublishedBy(const std::vector<Membership>& groups,
-                                                uint64_t version) const {
-  std::vector<uint64_t> published;
-  absl::MutexLock lock(&mu_);
-  for (const Membership& group : groups) {
-    const Membership* before = members_.Find(group.id);
-    const bool same_epoch = before != nullptr && before->epoch == group.epoch;
-    published.push_back(same_epoch ? notes_.at(group.id).published : version);
-    INVARIANT(!same_epoch || before->members == group.members);
-  }
-  return published;
-}
-
-absl::Status ClusterState::Commit(Change change) {
-  if (change.empty()) return absl::OkStatus();
-  record::Cluster cluster;
-  {
-    absl::MutexLock lock(&mu_);
-    cluster = cluster_;
-  }
-  const uint64_t version = cluster.map_version() + 1;
-  if (change.last_server_id != 0) cluster.set_last_server_id(change.last_server_id);
-  if (change.last_target_id != 0) cluster.set_last_target_id(change.last_target_id);
-  ClusterBatch batch(*sources_.store);
-  MapChange map{.version = version};
-  for (record::Server& server : change.servers) {
-    server.set_changed(version);
-    batch.Put(server);
-    map.servers.push_back(server.server());
-  }
-  for (record::Target& target : change.targets) {
-    target.set_changed(version);
-    batch.Put(target);
-    map.targets.push_back(target.target());
-  }
-  for (record::StorageClass& c : change.classes) {
-    c.set_changed(version);
-    batch.Put(c);
-    map.classes.push_back(c.storage_class());
-  }
-  const std::vector<uint64_t> published = PublishedBy(change.groups, version);
-  for (size_t i = 0; i < change.groups.size(); ++i) {
-    record::Group group = ToRecord(change.groups[i]);
-    group.set_changed(published[i]);
-    batch.Put(group);
-    if (published[i] == version) map.groups.push_back(group.group());
-  }
-  if (!map.empty()) cluster.set_map_version(version);
-  batch.Put(cluster);
-  auto committed = sources_.log->Commit(batch.Take(), Durability::kSynced);
-  if (!committed.ok()) return Annotate(committed.status(), "store a change of the cluster map");
-  {
-    absl::MutexLock lock(&mu_);
-    cluster_ = cluster;
-    Install(change, published);
-  }
-  if (!map.empty()) publisher_->Publish(map);
-  return absl::OkStatus();
-}
-
-void ClusterState::Install(const Change& change, const std::vector<uint64_t>& published) {
-  inventory_.last_server_id = cluster_.last_server_id();
-  inventory_.last_target_id = cluster_.last_target_id();
-  for (const record::Server& server : change.servers) {
-    inventory_.servers[ServerId(server.server().server_id())].record = server;
-  }
-  for (const record::Target& target : change.targets) {
-    inventory_.targets[TargetId(target.target().target_id())].record = target;
-  }
-  for (const record::StorageClass& c : change.classes) {
-    classes_[c.storage_class().storage_class()] = c;
-  }
-  for (size_t i = 0; i < change.groups.size(); ++i) InstallGroup(change.groups[i], published[i]);
-  if (!change.groups.empty()) CountPlaces();
-}
-
-void ClusterState::InstallGroup(const Membership& group, uint64_t published) {
-  const Membership* before = members_.Find(group.id);
-  GroupNotes& notes = notes_[group.id];
-  if (before == nullptr || before->epoch != group.epoch) {
-    notes.synced.clear();  // said for an epoch that is over
-    notes.dropped.clear();
-  }
-  notes.published = published;
-  auto known = classes_.find(group.id.storage_class);
-  const bool below =
-      known != classes_.end() && group.members.size() < known->second.storage_class().replication();
-  if (!below) {
-    notes.below_goal_since = absl::InfiniteDuration();
-  } else if (notes.below_goal_since == absl::InfiniteDuration()) {
-    notes.below_goal_since = sources_.clock->SinceBoot();
-  }
-  members_.Install(group);
-}
-
-void ClusterState::CountPlaces() {
-  places_.clear();
-  for (const auto& [id, group] : members_.groups()) {
-    for (const GroupMember& member : group.members) ++places_[member.target].groups;
-    ++places_[group.members.front().target].heads;
-  }
-}
-
 ClusterSpace ClusterState::Space() const {
   absl::MutexLock lock(&mu_);
   return MakeClusterSpace({inventory_, members_, places_, classes_, options_, formation_problem_,
-                           sources_.clock->SinceBoot(), started_});
+                           notes_, sources_.clock->SinceBoot(), started_});
 }
 
 ClusterView ClusterState::View() const {
   absl::MutexLock lock(&mu_);
-  ClusterView view = MakeClusterView({inventory_, members_, places_, classes_, options_,
-                                      formation_problem_, sources_.clock->SinceBoot(), started_});
+  ClusterView view =
+      MakeClusterView({inventory_, members_, places_, classes_, options_, formation_problem_,
+                       notes_, sources_.clock->SinceBoot(), started_});
   view.map_version = cluster_.map_version();
   return view;
 }
 
-std::vector<TargetId> ClusterState::TargetsOfOrder(const wire::Order& order) const {
+OrderQueue::Asked ClusterState::TargetsOfOrder(const wire::Order& order) const {
   absl::MutexLock lock(&mu_);
+  OrderQueue::Asked asked{.map_version = cluster_.map_version()};
   auto known = classes_.find(StorageClassOf(order));
-  if (known == classes_.end()) return {};
-  return TargetsOf(order, members_, known->second.storage_class().group_count());
+  if (known == classes_.end()) return asked;
+  asked.targets = TargetsOf(order, members_, known->second.storage_class().group_count());
+  return asked;
 }
 
 uint64_t ClusterState::LowestConfirmedFence() const {

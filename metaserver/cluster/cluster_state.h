@@ -4,10 +4,10 @@
 // the change is synced. Thread-safe.
 //
 // Order of a change: plan (pure) -> one batch with the next map version -> synced commit -> install
-// in memory -> publish. One change at a time (ChangeTurn); heartbeats and readers never wait for
-// it: what they report is noted in memory, and planned with at the next tick, of which all changes
-// make one batch and one map version. Lock order: ChangeTurn, then mu_. Callbacks and commits run
-// without mu_.
+// in memory -> tell the order queue -> publish. One change at a time (ChangeTurn); heartbeats and
+// readers never wait for it: what they report is noted in memory, and planned with at the next
+// tick, of which all changes make one batch and one map version. Lock order: ChangeTurn, then mu_.
+// Callbacks and commits run without mu_.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -65,6 +65,10 @@ class ClusterState : public SpaceSource {
   // can be. Called by the thread; a test calls it itself.
   absl::Status Tick();
 
+  // This process stood still for so long (a stopped machine or VM): silence in that time is not the
+  // servers'. Called by the thread.
+  void StoodStill(absl::Duration time);
+
   ClusterSpace Space() const override;
   ClusterView View() const;
 
@@ -99,11 +103,17 @@ class ClusterState : public SpaceSource {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // For each group, the map version that brings its epoch when the change is made as `version`.
   std::vector<uint64_t> PublishedBy(const std::vector<Membership>& groups, uint64_t version) const;
-  void Install(const Change& change, const std::vector<uint64_t>& published)
+  // Returns the groups as they were before.
+  MembershipsBefore Install(const Change& change, const std::vector<uint64_t>& published)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void InstallGroup(const Membership& group, uint64_t published) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountPlaces() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  std::vector<TargetId> TargetsOfOrder(const wire::Order& order) const;
+  // Tells the orders of groups that are no longer as they were `before`.
+  void ReviseOrders(const MembershipsBefore& before);
+  OrderRevision RevisionOf(const wire::Order& order, const MembershipsBefore& before) const;
+  OrderQueue::Asked TargetsOfOrder(const wire::Order& order) const;
+  void GiveDrops(const std::vector<wire::DropGroup>& drops);
+  void NoteDropped(const wire::DropGroup& drop);
   uint64_t LowestConfirmedFence() const;
   void Run();
 

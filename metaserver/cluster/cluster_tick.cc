@@ -2,6 +2,8 @@
 // form the groups.
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+
 #include "common/logging.h"
 #include "common/status.h"
 #include "metaserver/cluster/cluster_state.h"
@@ -36,7 +38,35 @@ absl::Status ClusterState::Tick() {
   if (const std::string summary = repair.Summary(); !summary.empty()) {
     SPDLOG_INFO("group members changed {} map_version={}", summary, publisher_->version());
   }
+  GiveDrops(repair.drops);
   return FormGroups();
+}
+
+void ClusterState::StoodStill(absl::Duration time) {
+  const absl::Duration now = sources_.clock->SinceBoot();
+  absl::MutexLock lock(&mu_);
+  for (auto& [id, server] : inventory_.servers) {
+    // Not for those that were silent before.
+    if (now - server.heard - time > options_.offline_after) continue;
+    server.heard = std::min(server.heard + time, now);
+  }
+}
+
+void ClusterState::GiveDrops(const std::vector<wire::DropGroup>& drops) {
+  for (const wire::DropGroup& drop : drops) {
+    // A full queue: at a later tick again.
+    if (!orders_->Drop(drop, [this, drop] { NoteDropped(drop); })) return;
+    absl::MutexLock lock(&mu_);
+    notes_.at({drop.storage_class(), drop.group()}).dropping.insert(TargetId(drop.target_id()));
+  }
+}
+
+// The next tick makes it durable.
+void ClusterState::NoteDropped(const wire::DropGroup& drop) {
+  absl::MutexLock lock(&mu_);
+  const Membership* group = members_.Find({drop.storage_class(), drop.group()});
+  if (group == nullptr || group->epoch != drop.epoch()) return;
+  notes_.at(group->id).dropped.insert(TargetId(drop.target_id()));
 }
 
 RepairPlan ClusterState::PlanGroups() const {

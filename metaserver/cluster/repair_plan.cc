@@ -31,11 +31,13 @@ class Planner {
       TakeDropped(group, notes->second);
       TakeSynced(group, notes->second);
       TakeOut(group, notes->second);
+      TakeSurplus(group, notes->second);
     }
     for (GroupId id : BelowGoal()) {
       if (plan_.returned + plan_.replaced >= kMaxJoinsPerTick) break;
       Join(id);
     }
+    AskToDrop();
     plan_.groups = draft_.Changes();
     return std::move(plan_);
   }
@@ -81,8 +83,9 @@ class Planner {
       }
       return;
     }
+    const std::optional<GroupMember> surplus = SurplusOf(group);
     for (TargetId target : notes.synced) {
-      if (!Facts(target).serving()) continue;
+      if (!Facts(target).serving() || (surplus && surplus->target == target)) continue;
       // Epochs of one plan are published together: what held in the first of them holds in all.
       const uint32_t epoch = draft_.Find(group.id)->epoch;
       plan_.synced += draft_.Try(&MemberTable::PlanSynced, group.id, target, epoch);
@@ -101,6 +104,31 @@ class Planner {
       } else if (facts.map_version >= notes.published) {
         plan_.removed += draft_.Try(&MemberTable::PlanRemove, group.id, member.target, live_);
       }
+    }
+  }
+
+  // The last of more members than the goal, while the others are enough without it.
+  std::optional<GroupMember> SurplusOf(const Membership& group) const {
+    const uint32_t goal = Goal(group.id);
+    if (goal == 0 || group.members.size() <= goal) return std::nullopt;
+    const GroupMember last = group.members.back();
+    uint32_t others = 0;
+    for (const GroupMember& member : group.members) {
+      others += member.target != last.target && member.state == wire::MEMBER_IN_SYNC &&
+                Facts(member.target).serving();
+    }
+    if (others < goal) return std::nullopt;
+    return last;
+  }
+
+  // It leaves as a failed one does.
+  void TakeSurplus(const Membership& group, const GroupNotes& notes) {
+    const std::optional<GroupMember> last = SurplusOf(group);
+    if (!last || draft_.Find(group.id)->epoch != group.epoch) return;
+    if (last->state == wire::MEMBER_IN_SYNC) {
+      plan_.surplus += draft_.Try(&MemberTable::PlanDemote, group.id, last->target, live_);
+    } else if (Facts(last->target).map_version >= notes.published) {
+      plan_.surplus += draft_.Try(&MemberTable::PlanRemove, group.id, last->target, live_);
     }
   }
 
@@ -175,6 +203,24 @@ class Planner {
     });
   }
 
+  // A group that changes now is asked about at the next tick, by its new epoch.
+  void AskToDrop() {
+    for (const auto& [id, group] : from_.members.groups()) {
+      if (group.former.empty() || group.members.size() < Goal(id)) continue;
+      auto notes = from_.notes.find(id);
+      if (notes == from_.notes.end() || *draft_.Find(id) != group) continue;
+      for (TargetId target : from_.members.MayDrop(id)) {
+        if (!Facts(target).serving() || notes->second.dropping.contains(target)) continue;
+        if (plan_.drops.size() >= kMaxJoinsPerTick) return;
+        wire::DropGroup& drop = plan_.drops.emplace_back();
+        drop.set_storage_class(id.storage_class);
+        drop.set_group(id.number);
+        drop.set_epoch(group.epoch);
+        drop.set_target_id(target.value());
+      }
+    }
+  }
+
   bool Add(GroupId id, TargetId target) {
     if (!draft_.Try(&MemberTable::PlanAdd, id, target)) return false;
     TargetFacts& facts = facts_[target];
@@ -201,6 +247,7 @@ std::string RepairPlan::Summary() const {
   };
   add("removed", removed);
   add("demoted", demoted);
+  add("surplus", surplus);
   add("returned", returned);
   add("replaced", replaced);
   add("synced", synced);

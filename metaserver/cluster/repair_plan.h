@@ -11,9 +11,12 @@
 //     to serve, absence that it cannot, so the new epoch may be used at once. A *failed* target's
 //     server lives and may still answer reads: it is demoted first, and leaves when its server has
 //     taken that epoch (or fell silent). So a live member is never removed under a reader.
-//  4. Return: a target that serves and was a member joins a group below its goal, as syncing.
-//  5. Replacement: another target joins when the group was below its goal for repair_after.
-// 4 and 5: one syncing member a group at a time, groups with the fewest copies first, and no more
+//  4. Surplus: a group whose sent-away copies came to count again (all rebooted) has more members
+//     than its goal. The last one goes the way of a failed one.
+//  5. Return: a target that serves and was a member joins a group below its goal, as syncing.
+//  6. Replacement: another target joins when the group was below its goal for repair_after.
+//  7. Drop: a former member of a group that has all its copies in sync drops its chunks.
+// 5 and 6: one syncing member a group at a time, groups with the fewest copies first, and no more
 // than repairs_per_target onto one target.
 #pragma once
 
@@ -37,8 +40,9 @@ struct GroupNotes {
   uint64_t published = 0;  // the map version that brought its epoch
   // Since when it has fewer members than its goal; InfiniteFuture: it has them.
   absl::Duration below_goal_since = absl::InfiniteDuration();
-  absl::btree_set<TargetId> synced;   // members that said so for its epoch
-  absl::btree_set<TargetId> dropped;  // former members that dropped its chunks in its epoch
+  absl::btree_set<TargetId> synced;    // members that said so for its epoch
+  absl::btree_set<TargetId> dropping;  // former members that were told to drop its chunks
+  absl::btree_set<TargetId> dropped;   // former members that dropped its chunks in its epoch
 };
 using GroupNotesMap = absl::btree_map<GroupId, GroupNotes>;
 
@@ -52,12 +56,14 @@ struct RepairSources {
 };
 
 struct RepairPlan {
-  std::vector<Membership> groups;  // that change
+  std::vector<Membership> groups;      // that change
+  std::vector<wire::DropGroup> drops;  // orders to give, once `groups` are durable
   size_t confirmed = 0;
   size_t synced = 0;
   size_t reconciled = 0;
   size_t removed = 0;
   size_t demoted = 0;
+  size_t surplus = 0;
   size_t returned = 0;
   size_t replaced = 0;
   size_t dropped = 0;

@@ -94,7 +94,8 @@ TEST_CASE("a silent server is shown as offline, and online when it is back",
   REQUIRE(change.groups_size() == 64);  // which go on without it
   REQUIRE_THAT(fixture.Problems(), Contains("server 1 (node1, 127.0.0.1:7411) is offline, last "
                                             "heard 6 s ago") &&
-                                       Contains("64 groups miss a copy"));
+                                       Contains("64 groups are a copy short; another target takes "
+                                                "over in 10 min unless it returns"));
   fixture.Beat(1, 1);
   REQUIRE(fixture.state->Tick().ok());
   REQUIRE_THAT(fixture.Problems(), !Contains("offline"));

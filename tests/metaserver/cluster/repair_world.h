@@ -4,6 +4,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -15,9 +16,9 @@ namespace penstock::metaserver {
 
 class FakeServer {
  public:
-  FakeServer(int number, ClusterFixture* fixture, int targets = 1, const std::string& rack = "")
+  FakeServer(int number, ClusterFixture* fixture, const std::string& rack)
       : number_(number), fixture_(fixture) {
-    request_ = ChunkserverRequest(number, targets);
+    request_ = ChunkserverRequest(number);
     request_.set_rack(rack);
   }
 
@@ -102,8 +103,13 @@ class FakeServer {
 class RepairWorld {
  public:
   // One target a server.
-  explicit RepairWorld(int count, ClusterOptions options = {}) : fixture(std::move(options)) {
-    for (int n = 1; n <= count; ++n) servers.emplace(n, FakeServer(n, &fixture));
+  explicit RepairWorld(int count, ClusterOptions options = {},
+                       const std::vector<std::string>& racks = {})
+      : fixture(std::move(options)) {
+    for (int n = 1; n <= count; ++n) {
+      const std::string rack = racks.empty() ? "" : racks[static_cast<size_t>(n - 1)];
+      servers.emplace(n, FakeServer(n, &fixture, rack));
+    }
     for (auto& [n, server] : servers) server.Register();
   }
   FakeServer& operator[](int number) { return servers.at(number); }
@@ -123,19 +129,14 @@ class RepairWorld {
       REQUIRE(fixture.state->Tick().ok());
     }
   }
-  // The chain of one group: "1 2?", ? for syncing.
-  std::string Chain(uint32_t group) const {
-    const wire::ClusterMap map = fixture.state->map().MapSince(0);
-    std::string text;
-    for (const wire::MapMember& member : map.groups(static_cast<int>(group)).members()) {
-      absl::StrAppend(&text, text.empty() ? "" : " ", member.target_id(),
-                      member.state() == wire::MEMBER_SYNCING ? "?" : "");
-    }
-    return text;
+  // The whole map, its groups by number.
+  wire::ClusterMap Map() const {
+    wire::ClusterMap map = fixture.state->map().MapSince(0);
+    std::sort(map.mutable_groups()->begin(), map.mutable_groups()->end(),
+              [](const auto& a, const auto& b) { return a.number() < b.number(); });
+    return map;
   }
-  wire::MapGroup Group(uint32_t group) const {
-    return fixture.state->map().MapSince(0).groups(static_cast<int>(group));
-  }
+  wire::MapGroup Group(uint32_t number) const { return Map().groups(static_cast<int>(number)); }
   // How many groups have each chain, order aside for in-sync ones.
   std::map<std::string, int> Chains() const {
     std::map<std::string, int> counts;
