@@ -55,6 +55,8 @@ void AddTimeFlags(CLI::App& app, MetaserverOptions& o) {
               "deleted data stays on disk at least so long");
   AddDuration(app, "--offline-after", o.offline_after,
               "a chunkserver silent for longer is offline");
+  AddDuration(app, "--repair-after", o.repair_after,
+              "then another target takes the place of one that is away");
 }
 
 int Fail(const absl::Status& status, bool log_is_a_file) {

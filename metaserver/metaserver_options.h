@@ -33,6 +33,7 @@ struct MetaserverOptions {
   absl::Duration session_expiry = absl::Minutes(5);    // and ended after it
   absl::Duration reclaim_grace = absl::Seconds(10);    // deleted data stays at least so long
   absl::Duration offline_after = absl::Seconds(5);     // silent chunkservers; more on slow machines
+  absl::Duration repair_after = absl::Minutes(10);     // of absence; more where repairs take longer
 
   uint32_t rpc_threads = 2;           // reactors; more for many clients on many cores
   uint32_t meta_workers = 16;         // metadata changes at once

@@ -80,7 +80,8 @@ absl::Status Metaserver::OpenState() {
                                        .replication = options_.replication,
                                        .group_count = options_.groups,
                                        .initial_targets = options_.initial_targets,
-                                       .offline_after = options_.offline_after};
+                                       .offline_after = options_.offline_after,
+                                       .repair_after = options_.repair_after};
   auto cluster =
       ClusterState::Open(cluster_options, {store_.get(), log_.get(), clock_, FirstOrderId()});
   if (!cluster.ok()) return Annotate(cluster.status(), options_.dir);

@@ -73,6 +73,8 @@ record::Group ToRecord(const Membership& m) {
     to->set_target_id(member.target.value());
     to->set_state(member.state);
   }
+  // They stand first (CheckMembership).
+  if (m.reconciling()) group->set_reconciling(static_cast<uint32_t>(m.basis.size()));
   for (TargetId target : m.basis) record.add_basis(target.value());
   for (TargetId target : m.rebooted) record.add_rebooted(target.value());
   for (TargetId target : m.former) record.add_former(target.value());

@@ -44,10 +44,12 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
         }
       }
     }
+    change.groups = PlanReboots(members_, plan.rebooted);
     change.last_server_id = plan.last_server_id;
     change.last_target_id = plan.last_target_id;
   }
   const bool news = !change.empty();
+  const size_t rebooted_groups = change.groups.size();
   RETURN_IF_ERROR(Commit(std::move(change)));
   const ServerId id(plan.server.server().server_id());
   wire::RegisterResponse response;
@@ -58,6 +60,7 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
     server.instance = request.instance();
     server.heard = sources_.clock->SinceBoot();
     server.fence_version = 0;
+    server.map_version = 0;  // until this process says what it has taken
     for (size_t i = 0; i < plan.targets.size(); ++i) {
       const wire::RegisterTarget& reported = request.targets(static_cast<int>(i));
       const uint32_t target_id = plan.targets[i].target().target_id();
@@ -68,6 +71,7 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
       health.set_free_bytes(reported.free_bytes());
       health.set_disk_id(reported.disk_id());
       response.add_target_ids(target_id);
+      inventory_.targets.at(TargetId(target_id)).syncing.Clear();
       targets.emplace_back(target_id);
     }
     for (const record::Target& target : plan.missing) {
@@ -79,6 +83,10 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
   SPDLOG_INFO("chunkserver registered server={} host={} targets={} instance={} map_changed={}",
               id.value(), Quoted(request.hostname()), request.targets_size(),
               Quoted(request.instance()), news);
+  if (rebooted_groups > 0) {
+    SPDLOG_INFO("machine has started again server={} boot_id={} groups_to_sync={}", id.value(),
+                Quoted(request.boot_id()), rebooted_groups);
+  }
   RETURN_IF_ERROR(FormGroups());
   response.set_cluster_id(cluster_id_);
   response.set_server_id(id.value());
@@ -91,6 +99,7 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
   wire::HeartbeatResponse response;
   const ServerId id(request.server_id());
   std::vector<TargetId> open;
+  uint64_t map_version = 0;
   {
     absl::MutexLock lock(&mu_);
     auto server = inventory_.servers.find(id);
@@ -101,7 +110,10 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
     }
     server->second.heard = sources_.clock->SinceBoot();
     server->second.fence_version = request.fence_version();
-    server->second.map_version = request.map_version();
+    // A version that was never published says nothing.
+    server->second.map_version =
+        request.map_version() <= cluster_.map_version() ? request.map_version() : 0;
+    map_version = server->second.map_version;
     for (const wire::TargetHealth& health : request.targets()) {
       auto target = inventory_.targets.find(TargetId(health.target_id()));
       if (target != inventory_.targets.end() && target->second.server() == id) {
@@ -109,16 +121,46 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
         if (IsOpen(health.state())) open.push_back(target->first);
       }
     }
+    NoteSynced(id, request);
+    NoteProgress(id, request);
   }
   // An order is done on the targets that the server has open, and on no other of its targets.
   orders_->Acknowledge(
       open, {request.done_orders().data(), static_cast<size_t>(request.done_orders_size())});
-  for (wire::Order& order : orders_->Take(open)) *response.add_orders() = std::move(order);
+  for (wire::Order& order : orders_->Take(open, map_version))
+    *response.add_orders() = std::move(order);
   const FenceBoard::List fences = fences_->Current();
   response.set_fence_version(fences.version);
   for (SessionId session : fences.sessions) response.add_fenced_sessions(session.value());
   response.set_map_version(publisher_->version());
   return response;
+}
+
+// Bounded by the members of groups: only what could be true of the present epoch is kept.
+void ClusterState::NoteSynced(ServerId server, const wire::HeartbeatRequest& request) {
+  for (const wire::SyncedGroup& said : request.synced()) {
+    const TargetId id(said.target_id());
+    auto target = inventory_.targets.find(id);
+    if (target == inventory_.targets.end() || target->second.server() != server) continue;
+    const Membership* group = members_.Find({said.storage_class(), said.group()});
+    if (group == nullptr || group->epoch != said.epoch()) continue;
+    const GroupMember* member = group->Find(id);
+    if (member == nullptr || member->state != wire::MEMBER_SYNCING) continue;
+    notes_.at(group->id).synced.insert(id);
+  }
+}
+
+void ClusterState::NoteProgress(ServerId server, const wire::HeartbeatRequest& request) {
+  for (const wire::TargetHealth& health : request.targets()) {
+    auto target = inventory_.targets.find(TargetId(health.target_id()));
+    if (target == inventory_.targets.end() || target->second.server() != server) continue;
+    target->second.syncing.Clear();
+  }
+  for (const wire::SyncProgress& progress : request.syncing()) {
+    auto target = inventory_.targets.find(TargetId(progress.target_id()));
+    if (target == inventory_.targets.end() || target->second.server() != server) continue;
+    target->second.syncing = progress;
+  }
 }
 
 }  // namespace penstock::metaserver

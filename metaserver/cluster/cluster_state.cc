@@ -105,7 +105,7 @@ absl::Status ClusterState::Load(const ClusterRecords& records) {
   }
   for (const record::Group& group : records.groups) {
     ASSIGN_OR_RETURN(Membership membership, FromRecord(group));
-    members_.Install(std::move(membership));
+    InstallGroup(membership, group.changed());
     publisher_->Publish({.version = group.changed(), .groups = {group.group()}});
   }
   CountPlaces();
@@ -133,11 +133,15 @@ void ClusterState::Run() {
   std::string last_error;
   absl::Duration expired = sources_.clock->SinceBoot();
   for (;;) {
+    const absl::Duration before = sources_.clock->SinceBoot();
     {
       absl::MutexLock lock(&mu_);
       mu_.AwaitWithTimeout(absl::Condition(&stopping_), kTickEvery);
       if (stopping_) return;
     }
+    // Only of the wait: while a slow disk holds up a tick, others hear heartbeats.
+    const absl::Duration waited = sources_.clock->SinceBoot() - before;
+    if (waited > kTickEvery + options_.offline_after / 4) StoodStill(waited);
     absl::Status status = Tick();
     if (status.ok()) status = fences_->Work();
     if (status.ok() && sources_.clock->SinceBoot() - expired > kExpireFencesEvery) {
@@ -152,95 +156,28 @@ void ClusterState::Run() {
   }
 }
 
-absl::Status ClusterState::Commit(Change change) {
-  if (change.empty()) return absl::OkStatus();
-  record::Cluster cluster;
-  {
-    absl::MutexLock lock(&mu_);
-    cluster = cluster_;
-  }
-  const uint64_t version = cluster.map_version() + 1;
-  cluster.set_map_version(version);
-  if (change.last_server_id != 0) cluster.set_last_server_id(change.last_server_id);
-  if (change.last_target_id != 0) cluster.set_last_target_id(change.last_target_id);
-  ClusterBatch batch(*sources_.store);
-  MapChange map{.version = version};
-  for (record::Server& server : change.servers) {
-    server.set_changed(version);
-    batch.Put(server);
-    map.servers.push_back(server.server());
-  }
-  for (record::Target& target : change.targets) {
-    target.set_changed(version);
-    batch.Put(target);
-    map.targets.push_back(target.target());
-  }
-  for (record::StorageClass& c : change.classes) {
-    c.set_changed(version);
-    batch.Put(c);
-    map.classes.push_back(c.storage_class());
-  }
-  for (const Membership& membership : change.groups) {
-    record::Group group = ToRecord(membership);
-    group.set_changed(version);
-    batch.Put(group);
-    map.groups.push_back(group.group());
-  }
-  batch.Put(cluster);
-  auto committed = sources_.log->Commit(batch.Take(), Durability::kSynced);
-  if (!committed.ok()) return Annotate(committed.status(), "store a change of the cluster map");
-  {
-    absl::MutexLock lock(&mu_);
-    cluster_ = cluster;
-    Install(change);
-  }
-  publisher_->Publish(map);
-  return absl::OkStatus();
-}
-
-void ClusterState::Install(const Change& change) {
-  inventory_.last_server_id = cluster_.last_server_id();
-  inventory_.last_target_id = cluster_.last_target_id();
-  for (const record::Server& server : change.servers) {
-    inventory_.servers[ServerId(server.server().server_id())].record = server;
-  }
-  for (const record::Target& target : change.targets) {
-    inventory_.targets[TargetId(target.target().target_id())].record = target;
-  }
-  for (const record::StorageClass& c : change.classes) {
-    classes_[c.storage_class().storage_class()] = c;
-  }
-  for (const Membership& membership : change.groups) members_.Install(membership);
-  if (!change.groups.empty()) CountPlaces();
-}
-
-void ClusterState::CountPlaces() {
-  places_.clear();
-  for (const auto& [id, group] : members_.groups()) {
-    for (const GroupMember& member : group.members) ++places_[member.target].groups;
-    ++places_[group.members.front().target].heads;
-  }
-}
-
 ClusterSpace ClusterState::Space() const {
   absl::MutexLock lock(&mu_);
   return MakeClusterSpace({inventory_, members_, places_, classes_, options_, formation_problem_,
-                           sources_.clock->SinceBoot(), started_});
+                           notes_, sources_.clock->SinceBoot(), started_});
 }
 
 ClusterView ClusterState::View() const {
   absl::MutexLock lock(&mu_);
-  ClusterView view = MakeClusterView({inventory_, members_, places_, classes_, options_,
-                                      formation_problem_, sources_.clock->SinceBoot(), started_});
+  ClusterView view =
+      MakeClusterView({inventory_, members_, places_, classes_, options_, formation_problem_,
+                       notes_, sources_.clock->SinceBoot(), started_});
   view.map_version = cluster_.map_version();
   return view;
 }
 
-std::vector<TargetId> ClusterState::TargetsOfOrder(const wire::Order& order) const {
+OrderQueue::Asked ClusterState::TargetsOfOrder(const wire::Order& order) const {
   absl::MutexLock lock(&mu_);
+  OrderQueue::Asked asked{.map_version = cluster_.map_version()};
   auto known = classes_.find(StorageClassOf(order));
-  if (known == classes_.end()) return {};
-  return TargetsOf(order, members_, known->second.storage_class().group_count());
+  if (known == classes_.end()) return asked;
+  asked.targets = TargetsOf(order, members_, known->second.storage_class().group_count());
+  return asked;
 }
 
 uint64_t ClusterState::LowestConfirmedFence() const {

@@ -1,10 +1,13 @@
 // ClusterState owns membership: chunkservers, targets, storage classes and groups. It registers
-// servers, hears heartbeats, forms the groups once, and publishes each change of the cluster map
-// after the change is synced. Thread-safe.
+// servers, hears heartbeats, forms the groups once, takes targets that are away out of their groups
+// and brings them or others in (repair_plan.h), and publishes each change of the cluster map after
+// the change is synced. Thread-safe.
 //
 // Order of a change: plan (pure) -> one batch with the next map version -> synced commit -> install
-// in memory -> publish. One change at a time (ChangeTurn); heartbeats and readers never wait for
-// it. Lock order: ChangeTurn, then mu_. Callbacks and commits run without mu_.
+// in memory -> tell the order queue -> publish. One change at a time (ChangeTurn); heartbeats and
+// readers never wait for it: what they report is noted in memory, and planned with at the next
+// tick, of which all changes make one batch and one map version. Lock order: ChangeTurn, then mu_.
+// Callbacks and commits run without mu_.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -24,6 +27,7 @@
 #include "metaserver/cluster/map_publisher.h"
 #include "metaserver/cluster/member_table.h"
 #include "metaserver/cluster/order_queue.h"
+#include "metaserver/cluster/repair_plan.h"
 #include "metaserver/log/replicated_log.h"
 #include "metaserver/service/map_source.h"
 #include "metaserver/store/meta_store.h"
@@ -57,9 +61,13 @@ class ClusterState : public SpaceSource {
 
   absl::StatusOr<wire::RegisterResponse> Register(const wire::RegisterRequest& request);
   wire::HeartbeatResponse Heartbeat(const wire::HeartbeatRequest& request);
-  // Brings the states in the map up to date and forms the groups when they can be. Called by the
-  // thread; a test calls it itself.
+  // Brings the states in the map and the groups' members up to date, and forms the groups when they
+  // can be. Called by the thread; a test calls it itself.
   absl::Status Tick();
+
+  // This process stood still for so long (a stopped machine or VM): silence in that time is not the
+  // servers'. Called by the thread.
+  void StoodStill(absl::Duration time);
 
   ClusterSpace Space() const override;
   ClusterView View() const;
@@ -82,14 +90,30 @@ class ClusterState : public SpaceSource {
   absl::Status Create();
   void MakeParts(const std::vector<record::Fence>& fences);
 
-  // Both hold the turn.
+  // These hold the turn. A change that leaves the map as it is (of what a group's record says
+  // beside its members) makes no map version.
   absl::Status Commit(Change change);
   absl::Status FormGroups();
 
-  Change PlanStates() const;
-  void Install(const Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void PlanStates(Change& change) const;
+  RepairPlan PlanGroups() const;
+  void NoteSynced(ServerId server, const wire::HeartbeatRequest& request)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NoteProgress(ServerId server, const wire::HeartbeatRequest& request)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // For each group, the map version that brings its epoch when the change is made as `version`.
+  std::vector<uint64_t> PublishedBy(const std::vector<Membership>& groups, uint64_t version) const;
+  // Returns the groups as they were before.
+  MembershipsBefore Install(const Change& change, const std::vector<uint64_t>& published)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void InstallGroup(const Membership& group, uint64_t published) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountPlaces() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  std::vector<TargetId> TargetsOfOrder(const wire::Order& order) const;
+  // Tells the orders of groups that are no longer as they were `before`.
+  void ReviseOrders(const MembershipsBefore& before);
+  OrderRevision RevisionOf(const wire::Order& order, const MembershipsBefore& before) const;
+  OrderQueue::Asked TargetsOfOrder(const wire::Order& order) const;
+  void GiveDrops(const std::vector<wire::DropGroup>& drops);
+  void NoteDropped(const wire::DropGroup& drop);
   uint64_t LowestConfirmedFence() const;
   void Run();
 
@@ -108,6 +132,7 @@ class ClusterState : public SpaceSource {
   Inventory inventory_ ABSL_GUARDED_BY(mu_);
   absl::btree_map<uint32_t, record::StorageClass> classes_ ABSL_GUARDED_BY(mu_);
   MemberTable members_ ABSL_GUARDED_BY(mu_);
+  GroupNotesMap notes_ ABSL_GUARDED_BY(mu_);  // of the same groups
   PlaceCounts places_ ABSL_GUARDED_BY(mu_);
   std::string formation_problem_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

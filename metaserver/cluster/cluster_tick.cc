@@ -1,5 +1,8 @@
-// What ClusterState does by itself: show who is online, and form the groups.
+// What ClusterState does by itself: show who is online, keep the groups' members up to date, and
+// form the groups.
 #include <absl/strings/str_cat.h>
+
+#include <algorithm>
 
 #include "common/logging.h"
 #include "common/status.h"
@@ -22,20 +25,58 @@ wire::TargetState TargetStateNow(const TargetEntry& target, bool server_online) 
 
 absl::Status ClusterState::Tick() {
   ChangeTurn::Hold turn(&turn_);
-  Change change = PlanStates();
+  Change change;
+  PlanStates(change);
   for (const record::Server& server : change.servers) {
     SPDLOG_WARN("chunkserver state server={} host={} state={}", server.server().server_id(),
                 Quoted(server.server().hostname()),
                 wire::ServerState_Name(server.server().state()));
   }
+  RepairPlan repair = PlanGroups();
+  change.groups = std::move(repair.groups);
   RETURN_IF_ERROR(Commit(std::move(change)));
+  if (const std::string summary = repair.Summary(); !summary.empty()) {
+    SPDLOG_INFO("group members changed {} map_version={}", summary, publisher_->version());
+  }
+  GiveDrops(repair.drops);
   return FormGroups();
 }
 
-// For display only: taking an offline server's targets out of their groups (MemberTable) belongs to
-// failure handling, and so does what a new boot id means.
-ClusterState::Change ClusterState::PlanStates() const {
-  Change change;
+void ClusterState::StoodStill(absl::Duration time) {
+  const absl::Duration now = sources_.clock->SinceBoot();
+  absl::MutexLock lock(&mu_);
+  for (auto& [id, server] : inventory_.servers) {
+    // Not for those that were silent before.
+    if (now - server.heard - time > options_.offline_after) continue;
+    server.heard = std::min(server.heard + time, now);
+  }
+}
+
+void ClusterState::GiveDrops(const std::vector<wire::DropGroup>& drops) {
+  for (const wire::DropGroup& drop : drops) {
+    // A full queue: at a later tick again.
+    if (!orders_->Drop(drop, [this, drop] { NoteDropped(drop); })) return;
+    absl::MutexLock lock(&mu_);
+    notes_.at({drop.storage_class(), drop.group()}).dropping.insert(TargetId(drop.target_id()));
+  }
+}
+
+// The next tick makes it durable.
+void ClusterState::NoteDropped(const wire::DropGroup& drop) {
+  absl::MutexLock lock(&mu_);
+  const Membership* group = members_.Find({drop.storage_class(), drop.group()});
+  if (group == nullptr || group->epoch != drop.epoch()) return;
+  notes_.at(group->id).dropped.insert(TargetId(drop.target_id()));
+}
+
+RepairPlan ClusterState::PlanGroups() const {
+  absl::MutexLock lock(&mu_);
+  return PlanRepair(
+      {inventory_, members_, classes_, notes_, options_, sources_.clock->SinceBoot()});
+}
+
+// What the map shows; groups go by what PlanRepair sees for itself.
+void ClusterState::PlanStates(Change& change) const {
   absl::MutexLock lock(&mu_);
   const absl::Duration now = sources_.clock->SinceBoot();
   for (const auto& [id, server] : inventory_.servers) {
@@ -55,7 +96,6 @@ ClusterState::Change ClusterState::PlanStates() const {
       change.targets.back().mutable_target()->set_state(state);
     }
   }
-  return change;
 }
 
 absl::Status ClusterState::FormGroups() {

@@ -6,17 +6,10 @@
 #include <map>
 
 #include "metaserver/cluster/cluster_records.h"
+#include "metaserver/cluster/repair_view.h"
 
 namespace penstock::metaserver {
 namespace {
-
-constexpr double kNearlyFull = 0.05;  // free share below which an operator is told
-
-bool Online(const Inventory& inventory, TargetId id) {
-  auto target = inventory.targets.find(id);
-  return target != inventory.targets.end() &&
-         target->second.record.target().state() == wire::TARGET_ONLINE;
-}
 
 std::string Ago(absl::Duration age) { return absl::StrCat(absl::ToInt64Seconds(age), " s"); }
 
@@ -34,7 +27,7 @@ Disk SumOfDisks(const Inventory& inventory, absl::FunctionRef<bool(const TargetE
     const std::string& disk_id = target.disk_id();
     Disk& disk = disks[disk_id.empty() ? absl::StrCat("target ", id.value()) : disk_id];
     disk.capacity_bytes = std::max(disk.capacity_bytes, target.capacity_bytes());
-    if (Online(inventory, id)) {
+    if (IsOnline(inventory, id)) {
       disk.free_bytes = std::max(disk.free_bytes, target.health.free_bytes());
     }
   }
@@ -111,7 +104,7 @@ void AddTargetProblems(const ViewSources& from, const TargetEntry& target, bool 
     view.problems.push_back(absl::StrCat(
         name,
         " holds no groups: it registered after they were formed and stays unused until "
-        "the cluster is rebalanced"));
+        "it takes a lost target's place or the cluster is rebalanced"));
   }
 }
 
@@ -126,10 +119,13 @@ void AddTargets(const ViewSources& from, ClusterView& view) {
     info.set_io_errors(target.health.io_errors());
     info.set_checksum_errors(target.health.checksum_errors());
     info.set_problem(target.health.problem());
+    info.set_sync_chunks_done(target.syncing.chunks_done());
+    info.set_sync_bytes_fetched(target.syncing.bytes_fetched());
     auto places = from.places.find(id);
     if (places != from.places.end()) {
       info.set_groups(places->second.groups);
       info.set_groups_head(places->second.heads);
+      info.set_groups_syncing(places->second.syncing);
     }
     auto server = from.inventory.servers.find(target.server());
     if (server != from.inventory.servers.end()) {
@@ -139,18 +135,12 @@ void AddTargets(const ViewSources& from, ClusterView& view) {
   }
 }
 
-uint32_t Replication(const ViewSources& from, uint32_t storage_class) {
-  auto found = from.classes.find(storage_class);
-  return found == from.classes.end() ? from.options.replication
-                                     : found->second.storage_class().replication();
-}
-
 void AddGroups(const ViewSources& from, ClusterView& view) {
   std::map<std::string, uint32_t> by_state;
   for (const auto& [id, group] : from.members.groups()) {
     wire::GroupInfo& info = view.groups.emplace_back();
     *info.mutable_group() = ToRecord(group).group();
-    info.set_state(GroupState(group, from.inventory, Replication(from, id.storage_class)));
+    info.set_state(GroupState(group, from.inventory, ReplicationOf(from, id.storage_class)));
     ++by_state[info.state()];
   }
   for (const auto& [state, count] : by_state) {
@@ -158,25 +148,26 @@ void AddGroups(const ViewSources& from, ClusterView& view) {
     groups.set_state(state);
     groups.set_groups(count);
   }
-  if (by_state["unavailable"] > 0) {
-    view.problems.push_back(absl::StrCat(by_state["unavailable"],
-                                         " groups have no copy online: their files cannot be read "
-                                         "until a server named above is back"));
-  }
-  if (by_state["degraded"] > 0) {
-    view.problems.push_back(
-        absl::StrCat(by_state["degraded"],
-                     " groups miss a copy: reads go on, writes to them wait until the "
-                     "servers and targets named above are back"));
-  }
 }
 
 }  // namespace
 
+bool IsOnline(const Inventory& inventory, TargetId id) {
+  auto target = inventory.targets.find(id);
+  return target != inventory.targets.end() &&
+         target->second.record.target().state() == wire::TARGET_ONLINE;
+}
+
+uint32_t ReplicationOf(const ViewSources& from, uint32_t storage_class) {
+  auto found = from.classes.find(storage_class);
+  return found == from.classes.end() ? from.options.replication
+                                     : found->second.storage_class().replication();
+}
+
 std::string GroupState(const Membership& group, const Inventory& inventory, uint32_t replication) {
   size_t good = 0;
   for (const GroupMember& member : group.members) {
-    good += member.state == wire::MEMBER_IN_SYNC && Online(inventory, member.target);
+    good += member.state == wire::MEMBER_IN_SYNC && IsOnline(inventory, member.target);
   }
   if (good == 0) return "unavailable";
   return good >= replication && good == group.members.size() ? "healthy" : "degraded";
@@ -191,6 +182,7 @@ ClusterView MakeClusterView(const ViewSources& sources) {
   }
   if (!sources.formation_problem.empty()) view.problems.push_back(sources.formation_problem);
   AddGroups(sources, view);
+  AddRepair(sources, view);
   const Disk sum = SumOfDisks(sources.inventory, [](const TargetEntry&) { return true; });
   view.capacity_bytes = sum.capacity_bytes;
   view.free_bytes = sum.free_bytes;

@@ -10,6 +10,7 @@
 #include "metaserver/cluster/cluster_options.h"
 #include "metaserver/cluster/inventory.h"
 #include "metaserver/cluster/member_table.h"
+#include "metaserver/cluster/repair_plan.h"
 #include "metaserver/service/map_source.h"
 #include "proto/admin.pb.h"
 
@@ -18,6 +19,7 @@ namespace penstock::metaserver {
 struct Places {
   uint32_t groups = 0;
   uint32_t heads = 0;
+  uint32_t syncing = 0;
 };
 using PlaceCounts = absl::flat_hash_map<TargetId, Places>;
 
@@ -28,6 +30,7 @@ struct ClusterView {
   std::vector<wire::MapStorageClass> classes;
   std::vector<wire::GroupInfo> groups;
   std::vector<wire::GroupsByState> groups_by_state;
+  wire::RepairInfo repair;
   std::vector<std::string> problems;
   uint64_t capacity_bytes = 0;  // of all disks, each once
   uint64_t free_bytes = 0;
@@ -40,9 +43,14 @@ struct ViewSources {
   const absl::btree_map<uint32_t, record::StorageClass>& classes;
   const ClusterOptions& options;
   const std::string& formation_problem;  // empty once the groups are formed
-  absl::Duration now;                    // Clock::SinceBoot()
+  const GroupNotesMap& notes;
+  absl::Duration now;  // Clock::SinceBoot()
   absl::Duration started;
 };
+
+// The goal of the class's groups.
+uint32_t ReplicationOf(const ViewSources& sources, uint32_t storage_class);
+bool IsOnline(const Inventory& inventory, TargetId target);
 
 ClusterView MakeClusterView(const ViewSources& sources);
 ClusterSpace MakeClusterSpace(const ViewSources& sources);

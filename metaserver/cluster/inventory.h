@@ -19,7 +19,7 @@ struct ServerEntry {
   std::string instance;  // of the process; empty until it registers after our start
   absl::Duration heard;  // Clock::SinceBoot() of the last registration or heartbeat
   uint64_t fence_version = 0;
-  uint64_t map_version = 0;
+  uint64_t map_version = 0;  // that it has taken, as its last heartbeat said
   ServerId id() const { return ServerId(record.server().server_id()); }
   // Heard within `within`.
   bool live(absl::Duration now, absl::Duration within) const {
@@ -29,7 +29,8 @@ struct ServerEntry {
 
 struct TargetEntry {
   record::Target record;
-  wire::TargetHealth health;  // of the last heartbeat or registration; no id: none since our start
+  wire::TargetHealth health;   // of the last heartbeat or registration; no id: none since our start
+  wire::SyncProgress syncing;  // of the last heartbeat
   bool reported() const { return health.target_id() != 0; }
   TargetId id() const { return TargetId(record.target().target_id()); }
   ServerId server() const { return ServerId(record.target().server_id()); }

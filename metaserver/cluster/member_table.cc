@@ -27,6 +27,18 @@ void EraseMember(Membership& m, TargetId target) {
   std::erase_if(m.members, [&](const GroupMember& x) { return x.target == target; });
 }
 
+// FAILED_PRECONDITION when nobody could take over from the target.
+absl::Status CheckOtherLive(const Membership& m, TargetId target, const LiveTargets& live) {
+  for (const GroupMember& other : m.members) {
+    if (other.target != target && other.state == wire::MEMBER_IN_SYNC &&
+        live.contains(other.target)) {
+      return absl::OkStatus();
+    }
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("group ", m.id.number, " has no other live in-sync member"));
+}
+
 absl::Status NoMember(GroupId id, TargetId target) {
   return absl::NotFoundError(
       absl::StrCat("target ", target.value(), " is no member of group ", id.number));
@@ -80,6 +92,9 @@ std::string CheckMembership(const Membership& m) {
   for (TargetId target : m.rebooted) {
     if (!Contains(m.basis, target)) return "a rebooted target outside the basis";
   }
+  for (size_t i = 0; m.reconciling() && i < std::min(m.basis.size(), m.members.size()); ++i) {
+    if (!Contains(m.basis, m.members[i].target)) return "a copy that does not count reconciles";
+  }
   for (TargetId target : m.basis) {
     if (Contains(m.former, target)) return "a copy that counts may be dropped";
     if (m.reconciling() && !seen.contains(target)) return "a copy that counts is not reconciled";
@@ -118,18 +133,26 @@ absl::StatusOr<Membership> MemberTable::PlanRemove(GroupId id, TargetId target,
                                                    const LiveTargets& live) const {
   ASSIGN_OR_RETURN(const Membership* now, Get(id));
   if (now->Find(target) == nullptr) return NoMember(id, target);
-  const bool other_live = std::any_of(now->members.begin(), now->members.end(), [&](const auto& m) {
-    return m.target != target && m.state == wire::MEMBER_IN_SYNC && live.contains(m.target);
-  });
-  if (!other_live) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("group ", id.number, " has no other live in-sync member"));
-  }
+  RETURN_IF_ERROR(CheckOtherLive(*now, target, live));
   Membership next = *now;
   ++next.epoch;
   EraseMember(next, target);
   // A copy that was in sync counts until somebody has taken the new epoch.
   if (!Contains(next.basis, target)) Insert(next.former, target);
+  return next;
+}
+
+absl::StatusOr<Membership> MemberTable::PlanDemote(GroupId id, TargetId target,
+                                                   const LiveTargets& live) const {
+  ASSIGN_OR_RETURN(const Membership* now, Get(id));
+  const GroupMember* member = now->Find(target);
+  if (member == nullptr) return NoMember(id, target);
+  if (member->state == wire::MEMBER_SYNCING) return *now;
+  RETURN_IF_ERROR(CheckOtherLive(*now, target, live));
+  Membership next = *now;
+  ++next.epoch;
+  EraseMember(next, target);
+  next.members.push_back({target, wire::MEMBER_SYNCING});
   return next;
 }
 
@@ -222,6 +245,19 @@ absl::StatusOr<Membership> MemberTable::PlanConfirm(GroupId id, TargetId target,
   for (TargetId left : before) {
     if (next.Find(left) == nullptr) Insert(next.former, left);
   }
+  return next;
+}
+
+absl::StatusOr<Membership> MemberTable::PlanDropped(GroupId id, TargetId target,
+                                                    uint32_t epoch) const {
+  ASSIGN_OR_RETURN(const Membership* now, Get(id));
+  const std::vector<TargetId> may_drop = MayDrop(id);
+  if (epoch != now->epoch || !Contains(may_drop, target)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "target ", target.value(), " was not to drop group ", id.number, " in epoch ", epoch));
+  }
+  Membership next = *now;
+  Erase(next.former, target);
   return next;
 }
 

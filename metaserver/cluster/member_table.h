@@ -12,6 +12,10 @@
 //    chunk, the highest version that any of them holds, and are in sync again together.
 //  - A syncing member becomes in-sync only for the very epoch in which it says that its copies are
 //    synced, and only beside an in-sync one.
+//  - A member that may still answer reads (its server lives) is demoted first: as a syncing member
+//  it
+//    has to acknowledge every write, so nothing that it lacks is acknowledged before it has taken
+//    the epoch in which it serves no reads. Then it may go.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -41,6 +45,7 @@ struct Membership {
   size_t in_sync() const;
   // No member may serve alone: the basis exchanges what it has first.
   bool reconciling() const { return in_sync() == 0; }
+  bool has_syncing() const { return in_sync() < members.size(); }
   friend bool operator==(const Membership&, const Membership&) = default;
 };
 
@@ -60,6 +65,8 @@ class MemberTable {
 
   // The member leaves. FAILED_PRECONDITION when no other in-sync member is live: the group waits.
   absl::StatusOr<Membership> PlanRemove(GroupId id, TargetId target, const LiveTargets& live) const;
+  // The member stays, as syncing. FAILED_PRECONDITION as for PlanRemove.
+  absl::StatusOr<Membership> PlanDemote(GroupId id, TargetId target, const LiveTargets& live) const;
   // A target joins as syncing, at the end.
   absl::StatusOr<Membership> PlanAdd(GroupId id, TargetId target) const;
   // All copies of a syncing member are synced, as of `epoch`.
@@ -70,6 +77,9 @@ class MemberTable {
   absl::StatusOr<Membership> PlanReconciled(GroupId id, uint32_t epoch) const;
   // An in-sync member has taken `epoch`. Same epoch: the map does not change.
   absl::StatusOr<Membership> PlanConfirm(GroupId id, TargetId target, uint32_t epoch) const;
+
+  // The former member has dropped its chunks, as MayDrop allowed in `epoch`. Same epoch.
+  absl::StatusOr<Membership> PlanDropped(GroupId id, TargetId target, uint32_t epoch) const;
 
   // Targets that may drop this group's chunks now: former members, once every member is in sync and
   // the epoch is confirmed. The order must name that epoch.

@@ -1,5 +1,7 @@
-// Which targets an order is for. Pure.
+// Which targets an order is for, and what a change of members means for it. Pure.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
 #include <vector>
@@ -11,9 +13,26 @@
 namespace penstock::metaserver {
 
 uint32_t StorageClassOf(const wire::Order& order);
-// The members of the groups of every chunk that the order names; of a deletion also the former
-// ones, which may still have chunks to drop. Sorted. `group_count` of the order's storage class.
+// Over the groups of every chunk that the order names; sorted.
+//  DeleteContent: all that may have chunks to drop: members, copies that still count, former ones.
+//  TruncateContent: the heads, who cut down the chain to all members.
+//  DropGroup: the one that it names.
+// `group_count` of the order's storage class.
 std::vector<TargetId> TargetsOf(const wire::Order& order, const MemberTable& members,
                                 uint32_t group_count);
+
+struct OrderRevision {
+  bool touched = false;           // by the change; else the rest says nothing
+  bool withdrawn = false;         // the order is void
+  std::vector<TargetId> targets;  // as TargetsOf; sorted
+  // Those of them that have to do it now even if they did it before. DeleteContent: who came into a
+  // group, and who is in sync now: it copied from others, perhaps what they had not dropped yet.
+  // TruncateContent: new heads, who left it to another before.
+  std::vector<TargetId> again;
+};
+using MembershipsBefore = absl::flat_hash_map<GroupId, Membership>;
+// `before`: of the groups that changed.
+OrderRevision ReviseOrder(const wire::Order& order, const MembershipsBefore& before,
+                          const MemberTable& members, uint32_t group_count);
 
 }  // namespace penstock::metaserver

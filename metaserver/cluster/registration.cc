@@ -132,6 +132,22 @@ absl::Status CheckPaths(const wire::RegisterRequest& request, ServerId server,
   return absl::OkStatus();
 }
 
+// Also those that the server no longer names, and those that came from another server.
+std::vector<TargetId> Rebooted(const wire::RegisterRequest& request, ServerId id,
+                               const Inventory& inventory) {
+  absl::flat_hash_set<std::string> uuids;
+  for (const wire::RegisterTarget& target : request.targets()) uuids.insert(target.target_uuid());
+  std::vector<TargetId> rebooted;
+  for (const auto& [target_id, target] : inventory.targets) {
+    if (target.server() != id && !uuids.contains(target.record.uuid())) continue;
+    auto server = inventory.servers.find(target.server());
+    if (server == inventory.servers.end()) continue;
+    const std::string& before = server->second.record.server().boot_id();
+    if (!before.empty() && before != request.boot_id()) rebooted.push_back(target_id);
+  }
+  return rebooted;
+}
+
 record::Server ServerRecord(const wire::RegisterRequest& request, ServerId id) {
   record::Server record;
   record.set_uuid(request.server_uuid());
@@ -179,6 +195,7 @@ absl::StatusOr<RegistrationPlan> PlanRegistration(const wire::RegisterRequest& r
     map->set_path(target.path());
     map->set_state(target.state() == wire::TARGET_UNKNOWN ? wire::TARGET_ONLINE : target.state());
   }
+  plan.rebooted = Rebooted(request, id, inventory);
   for (const auto& [target_id, known] : inventory.targets) {
     if (known.server() != id || uuids.contains(known.record.uuid())) continue;
     plan.missing.push_back(known.record);

@@ -21,6 +21,9 @@ struct RegistrationPlan {
   record::Server server;
   std::vector<record::Target> targets;  // in the order of the request
   std::vector<record::Target> missing;  // of this server, but not in the request: absent now
+  // Targets whose machine started again: the boot id recorded for their server is another one. What
+  // was not synced there is gone. None when no boot id was recorded.
+  std::vector<TargetId> rebooted;
   uint32_t last_server_id = 0;
   uint32_t last_target_id = 0;
 };

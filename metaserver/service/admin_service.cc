@@ -74,6 +74,7 @@ grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusReques
   Copy(view.groups_by_state, response->mutable_groups());
   Copy(clients, response->mutable_clients());
   Copy(view.classes, response->mutable_classes());
+  *response->mutable_repair() = view.repair;
   Copy(view.problems, response->mutable_problems());
   response->set_capacity_bytes(view.capacity_bytes);
   response->set_free_bytes(view.free_bytes);

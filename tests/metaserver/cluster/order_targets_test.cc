@@ -56,16 +56,68 @@ TEST_CASE("a deletion is for all that ever stood in the groups of its chunks",
   REQUIRE(TargetsOf(order, table, 0).empty());
 }
 
-TEST_CASE("a truncation is for the members of the groups of what is cut", "[metaserver][orders]") {
+TEST_CASE("a truncation is for the heads of the groups of what is cut", "[metaserver][orders]") {
   const MemberTable table = Table();
   wire::Order order;
   *order.mutable_truncate_content()->mutable_layout() = Layout();
   order.mutable_truncate_content()->set_new_size((3 << 20) + 5);
   order.mutable_truncate_content()->set_old_size(4 << 20);
-  const uint32_t g = GroupOf(3);
-  REQUIRE(TargetsOf(order, table, kGroups) == Targets{TargetId(10 + g), TargetId(20 + g)});
+  REQUIRE(TargetsOf(order, table, kGroups) == Targets{TargetId(10 + GroupOf(3))});
   order.mutable_truncate_content()->set_old_size((4 << 20) + 1);
-  REQUIRE(TargetsOf(order, table, kGroups).size() == 4);
+  REQUIRE(TargetsOf(order, table, kGroups).size() == 2);
   order.mutable_truncate_content()->set_old_size(1 << 20);
   REQUIRE(TargetsOf(order, table, kGroups).empty());
+}
+
+TEST_CASE("a deletion is also for a copy that left and still counts", "[metaserver][orders]") {
+  MemberTable table = Table();
+  const GroupId id{1, GroupOf(0)};
+  const TargetId head(10 + id.number), tail(20 + id.number);
+  table.Install(*table.PlanRemove(id, head, {tail}));
+  wire::Order order;
+  *order.mutable_delete_content()->mutable_layout() = Layout();
+  order.mutable_delete_content()->set_chunk_count(1);
+  REQUIRE(TargetsOf(order, table, kGroups) == Targets{head, tail, TargetId(30 + id.number)});
+}
+
+TEST_CASE("what a change of members means for orders", "[metaserver][orders]") {
+  MemberTable table = Table();
+  const GroupId id{1, GroupOf(0)};
+  const TargetId head(10 + id.number), tail(20 + id.number), former(30 + id.number), fresh(50);
+  wire::Order cut, drop_content, drop_group;
+  *cut.mutable_truncate_content()->mutable_layout() = Layout();
+  cut.mutable_truncate_content()->set_old_size(5);
+  *drop_content.mutable_delete_content()->mutable_layout() = Layout();
+  drop_content.mutable_delete_content()->set_chunk_count(1);
+  drop_group.mutable_drop_group()->set_storage_class(1);
+  drop_group.mutable_drop_group()->set_group(id.number);
+  const auto revise = [&](const wire::Order& order, const Membership& next) {
+    const MembershipsBefore before{{id, *table.Find(id)}};
+    MemberTable after = table;
+    after.Install(next);
+    return ReviseOrder(order, before, after, kGroups);
+  };
+  const Membership headless = *table.PlanRemove(id, head, {tail});
+  REQUIRE(revise(cut, headless).targets == Targets{tail});
+  REQUIRE(revise(cut, headless).again == Targets{tail});
+  REQUIRE(revise(drop_content, headless).again.empty());
+  REQUIRE(revise(drop_group, headless).withdrawn);
+  const Membership tailless = *table.PlanRemove(id, tail, {head});
+  REQUIRE(revise(cut, tailless).targets == Targets{head});
+  REQUIRE(revise(cut, tailless).again.empty());  // its head goes on
+  const Membership more = *table.PlanAdd(id, fresh);
+  REQUIRE(revise(cut, more).again.empty());
+  REQUIRE(revise(drop_content, more).again == Targets{fresh});
+  const Membership back = *table.PlanAdd(id, former);
+  REQUIRE(revise(drop_content, back).again.empty());
+  table.Install(back);
+  // It copied from others, perhaps what they had not dropped yet.
+  const Membership synced = *table.PlanSynced(id, former, back.epoch);
+  REQUIRE(revise(drop_content, synced).again == Targets{former});
+  table.Install(synced);
+  const Membership confirmed = *table.PlanConfirm(id, head, synced.epoch);
+  REQUIRE(!revise(drop_group, confirmed).withdrawn);  // the same epoch
+  const uint32_t other = (id.number + 1) % kGroups;
+  drop_group.mutable_drop_group()->set_group(other);
+  REQUIRE(!revise(drop_group, headless).touched);
 }

@@ -1,0 +1,46 @@
+#include "metaserver/cluster/spare_targets.h"
+
+#include <algorithm>
+
+namespace penstock::metaserver {
+namespace {
+
+uint64_t Mix(uint64_t z) {  // splitmix64
+  z += 0x9E3779B97F4A7C15u;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return z ^ (z >> 31);
+}
+
+}  // namespace
+
+SpareTargets::SpareTargets(const TargetFactsMap& facts, Rules rules)
+    : facts_(facts), rules_(rules) {
+  for (const auto& [target, known] : facts) Put(target, known);
+}
+
+void SpareTargets::Put(TargetId target, const TargetFacts& facts) {
+  if (!facts.serving() || facts.syncing >= rules_.repairs_per_target) return;
+  const double size = static_cast<double>(std::max<uint64_t>(facts.capacity_bytes, 1));
+  const Rank rank{(facts.groups + 1.0) / size, Mix(rules_.seed ^ target.value()), target};
+  ranks_.insert(rank);
+  rank_of_[target] = rank;
+}
+
+void SpareTargets::Joined(TargetId target, const TargetFacts& facts) {
+  if (auto known = rank_of_.find(target); known != rank_of_.end()) {
+    ranks_.erase(known->second);
+    rank_of_.erase(known);
+  }
+  Put(target, facts);
+}
+
+std::optional<TargetId> SpareTargets::Pick(
+    absl::FunctionRef<bool(TargetId target, const TargetFacts& facts)> fits) const {
+  for (const Rank& rank : ranks_) {
+    if (fits(rank.target, facts_.at(rank.target))) return rank.target;
+  }
+  return std::nullopt;
+}
+
+}  // namespace penstock::metaserver

@@ -1,0 +1,42 @@
+// What failure handling wants to know of a target at this moment. Pure.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/time/time.h>
+
+#include <string>
+
+#include "metaserver/cluster/cluster_options.h"
+#include "metaserver/cluster/inventory.h"
+#include "metaserver/cluster/member_table.h"
+
+namespace penstock::metaserver {
+
+struct TargetFacts {
+  enum class Health {
+    kUnknown,  // not heard since our start, and it still has time
+    kServing,  // its server was heard in time and has it open
+    kFailed,   // its server lives, its disk reports errors: it may still answer reads
+    kAbsent,   // its server lives without it: it answers nothing
+    kSilent,   // its server was not heard for offline_after, since our start at the earliest: it
+               // stopped serving half that time ago by itself (DESIGN.md section 6, Times)
+  };
+  Health health = Health::kUnknown;
+  uint64_t map_version = 0;  // that its server has taken
+  std::string domain;        // FailureDomain
+  uint64_t capacity_bytes = 0;
+  uint64_t free_bytes = 0;
+  uint64_t stored_bytes = 0;
+  uint32_t groups = 0;   // that it is a member of
+  uint32_t syncing = 0;  // those of them where it is not in sync
+  bool serving() const { return health == Health::kServing; }
+  // Out of its groups, when another copy can go on without it.
+  bool gone() const { return health == Health::kSilent || health == Health::kAbsent; }
+};
+
+using TargetFactsMap = absl::flat_hash_map<TargetId, TargetFacts>;
+
+TargetFactsMap GatherTargetFacts(const Inventory& inventory, const MemberTable& members,
+                                 absl::Duration now, absl::Duration offline_after);
+
+}  // namespace penstock::metaserver
