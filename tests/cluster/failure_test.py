@@ -65,20 +65,20 @@ class FailureTest(harness.ClusterTest):
 
     def all_in_sync(self):
         def is_whole(group):
-            members = group["group"]["members"]
+            members = group["members"]
             return len(members) == self.replication and all(
-                member["state"] == "MEMBER_IN_SYNC" for member in members)
+                member["state"] == "in_sync" for member in members)
         return all(is_whole(group) for group in self.groups())
 
     def wait_until_in_sync(self):
         wait_for(self.all_in_sync, 120, "every group whole and in sync again", every_s=0.5)
 
     def members_of_all_groups(self):
-        return {member["target_id"] for group in self.groups() for member in group["group"]["members"]}
+        return {member["target"] for group in self.groups() for member in group["members"]}
 
     def target_of(self, number):
         folder = os.path.join(self.cluster.dir, f"cs{number}") + os.sep
-        return next(target["target_id"] for target in self.cluster.targets()
+        return next(target["target"] for target in self.cluster.targets()
                     if target["path"].startswith(folder))
 
     def make_files(self, count=40):
