@@ -21,6 +21,8 @@
 #include "chunkserver/server_identity.h"
 #include "chunkserver/service/chunk_service.h"
 #include "chunkserver/service/fence_table.h"
+#include "chunkserver/service/serving_lease.h"
+#include "chunkserver/sync/group_sync.h"
 #include "common/net/grpc_credentials.h"
 #include "common/net/rpc_server.h"
 #include "common/net/tcp_transport.h"
@@ -102,6 +104,8 @@ struct ChunkServer::Parts {
   std::unique_ptr<Targets> targets;
   ChunkLocks locks;
   FenceTable fences;
+  AdoptedGroups adopted;
+  std::optional<ServingLease> lease;
   std::unique_ptr<PeerClients> peers;
   std::unique_ptr<WriteChain> chain;
   std::unique_ptr<PendingSettler> settler;
@@ -110,6 +114,7 @@ struct ChunkServer::Parts {
   std::unique_ptr<wire::Cluster::Stub> stub;
   std::unique_ptr<HealthSampler> health;
   std::unique_ptr<OrderWorker> orders;
+  std::unique_ptr<GroupSync> sync;
   std::unique_ptr<MapWatch> watch;
   std::unique_ptr<MetaserverLink> link;
 
@@ -142,8 +147,10 @@ absl::Status ChunkServer::Parts::Listen() {
   peers = std::make_unique<PeerClients>(&transport, credentials, options.write_threads + 1);
   chain = std::make_unique<WriteChain>(&map, peers.get(), &locks);
   settler = std::make_unique<PendingSettler>(targets.get(), chain.get(), clock);
+  lease.emplace(clock, options.fence_after);
   service = std::make_unique<ChunkService>(
-      options, ChunkService::Parts{&map, targets.get(), chain.get(), settler.get(), &fences});
+      options, ChunkService::Parts{&map, targets.get(), chain.get(), settler.get(), &fences,
+                                   &adopted, &*lease});
   net::RpcServerOptions server_options;
   server_options.listen_host = options.listen;
   server_options.port = options.port;
@@ -163,6 +170,10 @@ absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   orders =
       std::make_unique<OrderWorker>(OrderWorker::Parts{&map, targets.get(), chain.get(), &locks});
   orders->Start();
+  sync = std::make_unique<GroupSync>(
+      GroupSync::Parts{&map, targets.get(), peers.get(), &locks, &adopted, clock},
+      GroupSync::Options{.bytes_per_second = options.sync_bytes_per_second});
+  sync->Start();
   ServerFacts facts;
   facts.dir = options.dir;
   facts.hostname = HostName();
@@ -186,6 +197,8 @@ absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   parts.health = health.get();
   parts.fs = fs;
   parts.clock = clock;
+  parts.sync = sync.get();
+  parts.lease = &*lease;
   link = std::make_unique<MetaserverLink>(std::move(facts), parts);
   RETURN_IF_ERROR(link->Start());
   watch = std::make_unique<MapWatch>(stub.get(), &map);
@@ -221,6 +234,7 @@ void ChunkServer::Stop() {
   // off, and last the disks are synced.
   if (parts.link) parts.link->Stop();
   if (parts.watch) parts.watch->Stop();
+  if (parts.sync) parts.sync->Stop();
   if (parts.server) parts.server->Stop(parts.options.stop_grace);
   if (parts.chain) parts.chain->Stop();
   if (parts.orders) parts.orders->Stop();

@@ -28,8 +28,13 @@ struct ChunkserverOptions {
   int reactor_threads = 2;                 // more for very many connections
   int read_threads = 4;                    // a target; about what its disk does at once
   int write_threads = 8;                   // for each place in a chain
+  uint64_t sync_bytes_per_second = 200 * kMiB;  // fetched from other members to catch up; more ends
+                                                // the danger sooner and takes from clients; 0: all
   absl::Duration heartbeat_timeout = absl::Seconds(2);  // of one call to the metaserver
-  absl::Duration stop_grace = absl::Seconds(5);         // for calls under way at SIGTERM
+  // Without an acknowledged heartbeat for so long nothing is served any more. At most half of the
+  // metaserver's offline-after: by then another may write in this server's place.
+  absl::Duration fence_after = absl::Milliseconds(2500);
+  absl::Duration stop_grace = absl::Seconds(5);  // for calls under way at SIGTERM
   std::string log_level = "info";
   std::string log_file;  // empty: standard error
 };

@@ -45,8 +45,13 @@ void AddOptions(CLI::App& app, ChunkserverOptions& options) {
   app.add_option("--read-threads", options.read_threads, "threads that read, for each target");
   app.add_option("--write-threads", options.write_threads,
                  "threads that write, for each place in a chain");
+  penstock::AddBytes(app, "--sync-rate", options.sync_bytes_per_second,
+                     "bytes a second to fetch from other copies to catch up; 0: no limit");
   penstock::AddDuration(app, "--heartbeat-timeout", options.heartbeat_timeout,
                         "limit of one call to the metaserver");
+  penstock::AddDuration(app, "--fence-after", options.fence_after,
+                        "stop serving so long after the last heartbeat that was answered; at most "
+                        "half of the metaserver's --offline-after");
   penstock::AddDuration(app, "--stop-grace", options.stop_grace,
                         "time for calls under way at SIGTERM");
   app.add_option("--log-level", options.log_level, "debug, info, warning or error");

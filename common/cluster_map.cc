@@ -93,7 +93,11 @@ absl::Status ClusterMap::Apply(const wire::ClusterMap& update) {
       return absl::InvalidArgumentError("cluster map names a group outside its class");
     }
     Group& group = it->second.groups[wire_group.number()];
+    if (wire_group.reconciling() > static_cast<uint32_t>(wire_group.members_size())) {
+      return absl::InvalidArgumentError("a group reconciles more members than it has");
+    }
     group.epoch = wire_group.epoch();
+    group.reconciling = wire_group.reconciling();
     group.members.clear();
     for (const auto& member : wire_group.members()) {
       group.members.push_back({TargetId(member.target_id()), member.state()});
@@ -123,6 +127,7 @@ wire::ClusterMap ClusterMap::ToWire() const {
       wire_group->set_storage_class(id);
       wire_group->set_number(group.id.number);
       wire_group->set_epoch(group.epoch);
+      wire_group->set_reconciling(group.reconciling);
       for (const GroupMember& member : group.members) {
         auto* wire_member = wire_group->add_members();
         wire_member->set_target_id(member.target.value());

@@ -29,6 +29,9 @@ struct Group {
   GroupId id;
   uint32_t epoch = 0;
   std::vector<GroupMember> members;  // head to tail
+  // Not 0 while nobody is in sync: of the first so many members every copy counts, and the first
+  // one leads (proto/types.proto).
+  uint32_t reconciling = 0;
 };
 
 struct StorageClass {

@@ -89,23 +89,47 @@ WriteDecision DecideAtHead(const ChunkState& state, const ChainRequest& request)
   return Stage(ChunkVersion{}, info.committed);
 }
 
+WriteDecision NotSyncedYet() {
+  return Refuse(absl::AbortedError("this member does not have its predecessors' state yet"));
+}
+
 WriteDecision Stale(const ChainRequest& request, ChunkVersion newer) {
   return Refuse(Aborted(Reason::kOldSequence, absl::StrCat("version ", ToString(request.version),
                                                            " comes after ", ToString(newer))));
 }
 
-WriteDecision DecideBehindHead(const ChunkState& state, const ChainRequest& request) {
+// A member that syncs may have what its predecessors have lost (a power cut of all that were in
+// sync): its own past, until it is synced, is no reason to refuse for good.
+bool IsLeftover(const MemberView& view, ChunkVersion version) {
+  return !view.in_sync && version.epoch < view.epoch;
+}
+
+WriteDecision DecideBehindHead(const MemberView& view, const ChunkState& state,
+                               const ChainRequest& request) {
   const ChunkInfo& info = state.info;
   const ChunkVersion v = request.version;
   if (!v.valid()) return Refuse(absl::InvalidArgumentError("a forwarded write without a version"));
   if (info.committed == v) return Answer(v);
-  // A deletion leaves no record; being asked for it again, all is as it should be.
-  if (!info.exists() && !info.pending && request.kind == ChangeKind::kDelete) return Answer(v);
-  if (info.committed > v) return Stale(request, info.committed);
+  // A deletion leaves no record; being asked for it again, all is as it should be. A syncing member
+  // may never have had the chunk: its successors may, and must hear of the deletion.
+  if (!info.exists() && !info.pending && request.kind == ChangeKind::kDelete &&
+      (view.in_sync || view.is_tail() || state.floor >= v)) {
+    return Answer(v);
+  }
+  if (info.committed > v) {
+    if (IsLeftover(view, info.committed)) return NotSyncedYet();
+    return Stale(request, info.committed);
+  }
   if (state.floor >= v) return Stale(request, state.floor);
   if (info.pending) {
     if (*info.pending == v) return Finish(v, info.committed);
-    if (*info.pending > v) return Stale(request, *info.pending);
+    if (*info.pending > v) {
+      // The predecessor sends it again, if it is still to be.
+      if (IsLeftover(view, *info.pending)) {
+        return {WriteAction::kDiscard, *info.pending, {}, {}};
+      }
+      return Stale(request, *info.pending);
+    }
     // The predecessor has committed what is pending here: so it is to stay.
     if (request.base == *info.pending) return Settle(*info.pending);
     // It knows nothing of what is pending here, so nobody was told that it is done.
@@ -136,9 +160,12 @@ MemberView ViewOf(const Group& group, TargetId me) {
     if (member.target != me) continue;
     view.position = i;
     view.in_sync = member.state == wire::MEMBER_IN_SYNC;
-    if (i + 1 < view.member_count) view.successor = group.members[i + 1].target;
+    if (i + 1 == view.member_count) continue;
+    view.successor = group.members[i + 1].target;
+    view.successor_in_sync = group.members[i + 1].state == wire::MEMBER_IN_SYNC;
   }
   view.last_in_sync = view.position >= 0 && view.position == last_in_sync;
+  view.reconciling = group.reconciling > 0;
   return view;
 }
 
@@ -167,6 +194,9 @@ WriteDecision DecideWrite(const MemberView& view, const ChunkState& state,
                                  "hop ", request.hop, " came to position ", view.position)),
                              Reason::kNotMember));
   }
+  if (view.reconciling) {
+    return Refuse(absl::UnavailableError("the group's members exchange what they have"));
+  }
   if (state.dead) {
     // Behind the head: for good, so that the predecessor forgets what it has pending.
     const auto reason = view.is_head() ? Reason::kContentChanged : Reason::kOldSequence;
@@ -174,9 +204,11 @@ WriteDecision DecideWrite(const MemberView& view, const ChunkState& state,
         WithReason(absl::FailedPreconditionError("the chunk's content was deleted"), reason));
   }
   if (request.settle_only) {
+    // What a syncing member has pending may be a leftover that nobody else knows.
+    if (!view.in_sync) return NotSyncedYet();
     return state.info.pending ? Settle(*state.info.pending) : Answer(state.info.committed);
   }
-  return view.is_head() ? DecideAtHead(state, request) : DecideBehindHead(state, request);
+  return view.is_head() ? DecideAtHead(state, request) : DecideBehindHead(view, state, request);
 }
 
 bool IsDefiniteRefusal(const absl::Status& status) {
@@ -225,8 +257,11 @@ ReadDecision DecideRead(const MemberView& view, const ChunkInfo& info) {
             Aborted(Reason::kPendingVersion,
                     absl::StrCat("version ", ToString(*info.pending), " is pending"))};
   }
-  // Of an earlier epoch: a member that stood behind may have served it already.
-  if (info.pending && info.pending->epoch < view.epoch) return {ReadAction::kSettle, {}};
+  // A member that stood behind in an earlier epoch may have served it already; so may a syncing one
+  // that stands behind now and is in sync in an epoch of which we have not heard yet.
+  if (info.pending && (info.pending->epoch < view.epoch || !view.is_tail())) {
+    return {ReadAction::kSettle, {}};
+  }
   if (info.quarantined) {
     return {ReadAction::kRefuse, absl::DataLossError("the chunk is quarantined")};
   }

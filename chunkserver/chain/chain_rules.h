@@ -28,7 +28,9 @@ struct MemberView {
   int member_count = 0;       // syncing ones included: they take writes
   bool in_sync = false;       // I am
   bool last_in_sync = false;  // of those that serve reads I stand last
+  bool reconciling = false;   // nobody is in sync: nothing is written or settled
   TargetId successor;         // not valid at the tail
+  bool successor_in_sync = false;
 
   bool is_member() const { return position >= 0; }
   bool is_head() const { return position == 0; }

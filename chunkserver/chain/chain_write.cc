@@ -26,9 +26,12 @@ ChainStep ChainWrite::Done(absl::Status status, ChunkVersion version) {
 }
 
 ChainStep ChainWrite::Refuse(absl::Status status) {
+  if (!at_head() && must_take() && ReasonOf(status) != Reason::kMissingBase) {
+    return Done(Indefinite(std::move(status)));
+  }
   // Not for a missing base: the same version will come again as a whole chunk.
   if (!at_head() && IsDefiniteRefusal(status) && ReasonOf(status) != Reason::kMissingBase) {
-    memory_->Remember(key_, request_.version, {});
+    memory_->Remember(key_, request_.version, {}, view_.epoch);
   }
   return Done(std::move(status));
 }
@@ -37,7 +40,9 @@ ChainStep ChainWrite::OnLook(const MemberView& view, const ChunkInfo& info) {
   view_ = view;
   info_ = info;
   ChunkMemory::Entry remembered = memory_->Recall(key_);
-  floor_ = remembered.floor;
+  // Copies from before this epoch are refused for their epoch. What was refused then, and kept by
+  // the predecessor, may come again now.
+  floor_ = remembered.floor_epoch == view.epoch ? remembered.floor : ChunkVersion{};
   WriteDecision decision = DecideWrite(
       view, ChunkState{info, floor_, std::move(remembered.channels), remembered.dead}, request_);
   subject_ = decision.version;
@@ -69,12 +74,18 @@ ChainStep ChainWrite::OnLook(const MemberView& view, const ChunkInfo& info) {
   return Done(absl::InternalError("no such action"));
 }
 
-ChainStep ChainWrite::OnStaged(ChunkVersion version, const absl::Status& status) {
+ChainStep ChainWrite::OnStaged(const MemberView& view, ChunkVersion version,
+                               const absl::Status& status) {
   if (!status.ok()) {
+    // It may have been deleted here and behind already, and only the memory of that be lost.
+    const bool perhaps_done = request_.kind == ChangeKind::kDelete && !info_.exists();
+    if (!at_head() && perhaps_done) return Done(Indefinite(status));
     if (!at_head() && IsDefiniteRefusal(status)) return Refuse(status);
     return Done(status);
   }
   subject_ = version;
+  // It stays pending; under the new epoch others may have to have it, too.
+  if (view.epoch != view_.epoch) return Done(CheckEpoch(view, request_.epoch));
   return Proceed(/*whole=*/false);
 }
 
@@ -95,6 +106,9 @@ ChainStep ChainWrite::OnReply(const MemberView& view, const absl::Status& reply)
       (request_.kind == ChangeKind::kReplace || request_.kind == ChangeKind::kDelete)) {
     history.whole = true;
   }
+  // A syncing member may well never have had a version of an earlier epoch, which one that stood
+  // behind us then may have shown to readers.
+  if (subject_.epoch < view_.epoch && !view_.successor_in_sync) history.may_discard = false;
   switch (DecideReply(reply, history)) {
     case ReplyAction::kCommit:
       if (view.epoch == view_.epoch) {
@@ -142,7 +156,7 @@ ChainStep ChainWrite::OnDiscarded(const absl::Status& status) {
 void ChainWrite::RememberDeletion() {
   std::vector<ChannelRecord> channels = info_.channels;
   if (!settling_) channels.push_back(ChannelRecord{request_.stamp, subject_});
-  memory_->Remember(key_, subject_, channels);
+  memory_->Remember(key_, subject_, channels, view_.epoch);
 }
 
 uint64_t ChainWrite::sequence_floor() const {

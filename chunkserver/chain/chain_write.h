@@ -40,8 +40,10 @@ class ChainWrite {
 
   ChainStep Begin() { return ChainStep{}; }
   ChainStep OnLook(const MemberView& view, const ChunkInfo& info);
-  // `version` is what was staged.
-  ChainStep OnStaged(ChunkVersion version, const absl::Status& status);
+  // `version` is what was staged. `view` is the newest, taken after the staging: whoever copies
+  // this member's chunks under a new epoch sees the version pending, or it is not committed under
+  // the old one (docs/decisions/2026-11-30-how-a-member-gets-in-sync.md).
+  ChainStep OnStaged(const MemberView& view, ChunkVersion version, const absl::Status& status);
   // `view` is the newest again: an epoch may have begun meanwhile.
   ChainStep OnReply(const MemberView& view, const absl::Status& reply);
   ChainStep OnCommitted(const absl::Status& status);
@@ -60,6 +62,9 @@ class ChainWrite {
   ChainStep Refuse(absl::Status status);  // as Done, remembering what was refused for good
   void RememberDeletion();
   bool at_head() const { return request_.hop == 0; }
+  // This member syncs, and the request's version is from before this epoch: the predecessors keep
+  // it whatever this member says, because others may have shown it.
+  bool must_take() const { return !view_.in_sync && request_.version.epoch < view_.epoch; }
 
   const ChunkKey key_;
   const ChainRequest request_;

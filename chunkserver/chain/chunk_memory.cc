@@ -32,16 +32,28 @@ ChunkMemory::Entry ChunkMemory::Recall(const ChunkKey& key) const {
 }
 
 void ChunkMemory::Remember(const ChunkKey& key, ChunkVersion floor,
-                           absl::Span<const ChannelRecord> channels) {
+                           absl::Span<const ChannelRecord> channels, uint32_t epoch) {
   absl::MutexLock lock(&mu_);
   Entry& entry = Touch(key);
-  entry.floor = std::max(entry.floor, floor);
+  if (floor.valid() && (floor >= entry.floor || epoch > entry.floor_epoch)) {
+    entry.floor = floor;
+    entry.floor_epoch = epoch;
+  }
   for (const ChannelRecord& record : channels) Merge(entry.channels, record);
 }
 
 void ChunkMemory::RememberDead(const ChunkKey& key) {
   absl::MutexLock lock(&mu_);
   Touch(key).dead = true;
+}
+
+void ChunkMemory::Forget(const ChunkKey& key, uint32_t epoch) {
+  absl::MutexLock lock(&mu_);
+  auto it = entries_.find(key);
+  if (it == entries_.end()) return;
+  Entry& entry = it->second.entry;
+  entry.channels.clear();
+  if (entry.floor_epoch != epoch) entry.floor = ChunkVersion{};
 }
 
 ChunkMemory::Entry& ChunkMemory::Touch(const ChunkKey& key) {

@@ -27,6 +27,7 @@ class ChunkMemory {
   static constexpr size_t kMaxChannels = 64;
   struct Entry {
     ChunkVersion floor;
+    uint32_t floor_epoch = 0;  // of the group, when the floor was set; later, it says nothing
     std::vector<ChannelRecord> channels;
     bool dead = false;  // its content was deleted: nothing may ever be written here again
   };
@@ -37,9 +38,14 @@ class ChunkMemory {
                        size_t limit = 200'000);
 
   Entry Recall(const ChunkKey& key) const;
-  // Raises the floor and adds to the channels (the newest of each channel stays).
-  void Remember(const ChunkKey& key, ChunkVersion floor, absl::Span<const ChannelRecord> channels);
+  // Raises the floor of this `epoch` of the group, and adds to the channels (the newest of each
+  // channel stays).
+  void Remember(const ChunkKey& key, ChunkVersion floor, absl::Span<const ChannelRecord> channels,
+                uint32_t epoch = 0);
   void RememberDead(const ChunkKey& key);
+  // The chunk is as another member has it now: what was deleted here may not be deleted there. What
+  // was refused in this `epoch` stays so, and that the content is dead.
+  void Forget(const ChunkKey& key, uint32_t epoch);
   size_t size() const;
 
  private:

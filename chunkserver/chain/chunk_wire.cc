@@ -29,6 +29,21 @@ ChunkVersion FromWire(const wire::ChunkVersion& version) {
   return ChunkVersion{version.epoch(), version.sequence()};
 }
 
+wire::ChunkChannel ToWire(const ChannelRecord& channel) {
+  wire::ChunkChannel wire;
+  wire.set_session_id(channel.stamp.session.value());
+  wire.set_channel(channel.stamp.channel);
+  wire.set_sequence(channel.stamp.sequence);
+  *wire.mutable_version() = ToWire(channel.version);
+  return wire;
+}
+
+ChannelRecord FromWire(const wire::ChunkChannel& channel) {
+  return ChannelRecord{
+      WriteStamp{SessionId(channel.session_id()), channel.channel(), channel.sequence()},
+      FromWire(channel.version())};
+}
+
 void StampToWire(const WriteStamp& stamp, wire::ChunkWrite* write) {
   write->set_session_id(stamp.session.value());
   write->set_channel(stamp.channel);
@@ -57,6 +72,12 @@ absl::StatusOr<ChunkChange> ChangeFromWire(const wire::ChunkWrite& write,
   change.crc32c = write.crc32c();
   change.stamp =
       WriteStamp{SessionId(write.session_id()), write.channel(), write.channel_sequence()};
+  if (change.kind == ChangeKind::kReplace && !write.channels().empty()) {
+    change.channels.emplace();
+    for (const wire::ChunkChannel& channel : write.channels()) {
+      change.channels->push_back(FromWire(channel));
+    }
+  }
   return change;
 }
 

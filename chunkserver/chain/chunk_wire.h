@@ -14,6 +14,8 @@ ChunkKey FromWire(const wire::ChunkKey& key);
 wire::ChunkVersion ToWire(const ChunkVersion& version);
 ChunkVersion FromWire(const wire::ChunkVersion& version);
 
+wire::ChunkChannel ToWire(const ChannelRecord& channel);
+ChannelRecord FromWire(const wire::ChunkChannel& channel);
 void StampToWire(const WriteStamp& stamp, wire::ChunkWrite* write);
 // Change, offset, length, checksum and stamp; the payload bytes are sent apart.
 void ChangeToWire(const ChunkChange& change, wire::ChunkWrite* write);

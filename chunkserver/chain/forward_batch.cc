@@ -55,6 +55,8 @@ absl::Status ForwardBatch::AddPending(const ChainJob& job, const ChainStep& step
   write->set_change(wire::CHANGE_REPLACE);
   write->set_length(static_cast<uint32_t>(whole.size()));
   write->set_crc32c(Crc32c(whole));
+  // One that lacks the base may also lack the writes that made it: it must know their repeats.
+  for (const ChannelRecord& channel : info.channels) *write->add_channels() = ToWire(channel);
   return absl::OkStatus();
 }
 

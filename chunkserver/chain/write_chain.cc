@@ -76,8 +76,8 @@ ChainStep WriteChain::Stage(Running& running) {
     if (!fresh.ok()) return Finished(fresh.status());
     version = *fresh;
   }
-  return running.write.OnStaged(version,
-                                store.Stage(running.job->key, version, running.job->change));
+  const absl::Status staged = store.Stage(running.job->key, version, running.job->change);
+  return running.write.OnStaged(CurrentView(*map_, *running.job), version, staged);
 }
 
 ChainStep WriteChain::Commit(Running& running) {

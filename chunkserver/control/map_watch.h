@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "chunkserver/control/grpc_calls.h"
-#include "chunkserver/control/stop_flag.h"
+#include "chunkserver/stop_flag.h"
 #include "common/cluster_map.h"
 #include "proto/cluster.grpc.pb.h"
 

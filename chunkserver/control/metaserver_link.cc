@@ -126,6 +126,12 @@ absl::Status MetaserverLink::SendHeartbeat() {
   }
   const std::vector<uint64_t> done = parts_.orders->done();
   for (uint64_t order : done) request.add_done_orders(order);
+  if (parts_.sync != nullptr) {
+    for (wire::SyncedGroup& group : parts_.sync->synced()) *request.add_synced() = std::move(group);
+    for (wire::SyncProgress& entry : parts_.sync->progress()) {
+      *request.add_syncing() = std::move(entry);
+    }
+  }
 
   const absl::Duration sent = parts_.clock->SinceBoot();
   StoppableCalls::Call call(&calls_);
@@ -140,6 +146,8 @@ absl::Status MetaserverLink::SendHeartbeat() {
   const auto& fenced = response.fenced_sessions();
   parts_.fences->Update(response.fence_version(),
                         std::vector<uint64_t>(fenced.begin(), fenced.end()));
+  // After the fences: a lease that begins anew must find them known.
+  if (parts_.lease != nullptr) parts_.lease->Renew(sent);
   parts_.orders->Take(std::vector<wire::Order>(response.orders().begin(), response.orders().end()),
                       done);
   return absl::OkStatus();

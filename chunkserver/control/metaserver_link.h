@@ -16,10 +16,12 @@
 
 #include "chunkserver/control/grpc_calls.h"
 #include "chunkserver/control/order_worker.h"
-#include "chunkserver/control/stop_flag.h"
 #include "chunkserver/control/target_health.h"
 #include "chunkserver/server_identity.h"
 #include "chunkserver/service/fence_table.h"
+#include "chunkserver/service/serving_lease.h"
+#include "chunkserver/stop_flag.h"
+#include "chunkserver/sync/group_sync.h"
 #include "chunkserver/targets.h"
 #include "common/clock.h"
 #include "common/cluster_map.h"
@@ -51,6 +53,8 @@ class MetaserverLink {
     HealthSampler* health = nullptr;
     FileSystem* fs = nullptr;
     Clock* clock = nullptr;
+    const GroupSync* sync = nullptr;  // null: nothing is reported of it
+    ServingLease* lease = nullptr;    // renewed by acknowledged heartbeats
   };
   MetaserverLink(ServerFacts facts, Parts parts);  // all parts outlive it
   ~MetaserverLink() { Stop(); }
@@ -61,8 +65,7 @@ class MetaserverLink {
   void Stop();
 
   bool registered() const { return registered_.load(); }
-  // When the last acknowledged heartbeat was *sent*, by Clock::SinceBoot(). Self-fencing will stand
-  // on it (DESIGN.md section 6, Times). Zero: none was.
+  // When the last acknowledged heartbeat was *sent*, by Clock::SinceBoot(). Zero: none was.
   absl::Duration last_acknowledged() const {
     return absl::Nanoseconds(last_acknowledged_ns_.load());
   }

@@ -114,6 +114,8 @@ absl::Status OrderWorker::Execute(const wire::Order& order) {
       return DeleteContent(order.delete_content());
     case wire::Order::kTruncateContent:
       return TruncateContent(order.truncate_content());
+    case wire::Order::kDropGroup:
+      return DropGroup(order.drop_group());
     case wire::Order::KIND_NOT_SET:
       break;
   }
@@ -194,6 +196,51 @@ absl::Status OrderWorker::DeleteContent(const wire::DeleteContent& order) {
                                 absl::StrCat("delete content from ", target->path)));
   }
   return first_error;
+}
+
+// Whether the target is out of the group for good, as of the order's epoch. With a newer epoch the
+// target may be a member again, or its copies may count again: the metaserver decides anew.
+absl::Status OrderWorker::CheckMayDrop(const wire::DropGroup& order) const {
+  const auto map = parts_.map->Get();
+  const Group* group = map->FindGroup(GroupId{order.storage_class(), order.group()});
+  if (group == nullptr || group->epoch != order.epoch()) {
+    return absl::AbortedError("the group is not at the order's epoch here");
+  }
+  if (ViewOf(*group, TargetId(order.target_id())).is_member()) {
+    return absl::FailedPreconditionError("the target is a member of the group");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OrderWorker::DropGroup(const wire::DropGroup& order) {
+  RETURN_IF_ERROR(CheckMayDrop(order));
+  Target* const target = parts_.targets->Find(TargetId(order.target_id()));
+  if (target == nullptr || !target->is_open()) {
+    return absl::FailedPreconditionError("the target is not open here");
+  }
+  const auto map = parts_.map->Get();
+  const auto count = static_cast<uint32_t>(map->FindClass(order.storage_class())->groups.size());
+  std::optional<ChunkKey> last;
+  for (bool more = true; more;) {
+    std::vector<ChunkKey> found;
+    RETURN_IF_ERROR(target->store->VisitGroup(order.group(), count, last,
+                                              [&](const ChunkKey& key, const ChunkInfo&) {
+                                                found.push_back(key);
+                                                return found.size() < kBatch;
+                                              }));
+    more = found.size() == kBatch;
+    if (more) last = found.back();
+    for (const ChunkKey& key : found) {
+      if (stop_.is_set()) return absl::CancelledError("stopping");
+      ASSIGN_OR_RETURN(const ChunkLocks::Guard place,
+                       parts_.locks->Lock(ChunkLockId{target->target_id(), key}, kChunkTimeout));
+      // Under the place: a write of a newer epoch to this target comes after it.
+      RETURN_IF_ERROR(CheckMayDrop(order));
+      RETURN_IF_ERROR(target->store->Drop(key));
+    }
+  }
+  // Done for good: nobody orders it again.
+  return target->store->Barrier();
 }
 
 absl::Status OrderWorker::CutChunk(const wire::Layout& wire_layout, uint32_t index,

@@ -20,7 +20,7 @@
 
 #include "chunkserver/chain/chunk_locks.h"
 #include "chunkserver/chain/write_chain.h"
-#include "chunkserver/control/stop_flag.h"
+#include "chunkserver/stop_flag.h"
 #include "chunkserver/targets.h"
 #include "common/cluster_map.h"
 #include "common/placement.h"
@@ -49,6 +49,7 @@ class OrderWorker {
   // The work itself, for tests.
   absl::Status DeleteContent(const wire::DeleteContent& order);
   absl::Status TruncateContent(const wire::TruncateContent& order);
+  absl::Status DropGroup(const wire::DropGroup& order);
 
  private:
   struct Lane {
@@ -58,6 +59,7 @@ class OrderWorker {
   void Run(Lane OrderWorker::*lane);
   void Failed(const wire::Order& order, const absl::Status& status);
   absl::Status Execute(const wire::Order& order);
+  absl::Status CheckMayDrop(const wire::DropGroup& order) const;
   absl::Status DropContent(Target& target, const FileLayout& layout, uint64_t chunk_count);
   absl::Status DropFound(Target& target, ContentId content,
                          absl::FunctionRef<absl::Status(const ChunkKey&)> drop);

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "chunkserver/control/stop_flag.h"
+#include "chunkserver/stop_flag.h"
 #include "chunkserver/targets.h"
 #include "proto/cluster.pb.h"
 

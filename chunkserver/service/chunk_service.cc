@@ -12,6 +12,9 @@ namespace {
 // barrier and then for its own.
 constexpr int kSyncThreads = 16;
 constexpr size_t kSyncQueue = 1024;
+// Members that sync leave the disks to clients.
+constexpr int kSourceThreads = 3;
+constexpr size_t kSourceQueue = 256;
 // Each holds a payload of up to a few chunks.
 constexpr size_t kWriteQueue = 128;
 
@@ -28,6 +31,8 @@ ChunkService::ChunkService(const ChunkserverOptions& options, Parts parts) : par
   }
   syncers_ = std::make_unique<WorkerPool>(
       WorkerPoolOptions{.name = "sync", .threads = kSyncThreads, .queue_limit = kSyncQueue});
+  sources_ = std::make_unique<WorkerPool>(
+      WorkerPoolOptions{.name = "source", .threads = kSourceThreads, .queue_limit = kSourceQueue});
 }
 
 ChunkService::~ChunkService() { Stop(); }
@@ -35,11 +40,13 @@ ChunkService::~ChunkService() { Stop(); }
 void ChunkService::Start() {
   for (auto& pool : writers_) pool->Start();
   syncers_->Start();
+  sources_->Start();
 }
 
 void ChunkService::Stop() {
   for (auto& pool : writers_) pool->Stop();
   syncers_->Stop();
+  sources_->Stop();
 }
 
 void ChunkService::Install(net::RpcServer* server) {
@@ -55,6 +62,12 @@ void ChunkService::Install(net::RpcServer* server) {
   server->Handle<wire::SyncChunksRequest, wire::SyncChunksResponse>(
       wire::METHOD_SYNC_CHUNKS,
       [this](std::unique_ptr<SyncCall> call) { AcceptSync(std::move(call)); });
+  server->Handle<wire::ListChunksRequest, wire::ListChunksResponse>(
+      wire::METHOD_LIST_CHUNKS,
+      [this](std::unique_ptr<ListCall> call) { AcceptList(std::move(call)); });
+  server->Handle<wire::FetchChunkRequest, wire::FetchChunkResponse>(
+      wire::METHOD_FETCH_CHUNK,
+      [this](std::unique_ptr<FetchCall> call) { AcceptFetch(std::move(call)); });
 }
 
 WorkerPool* ChunkService::ReadersFor(uint32_t target_id) const {
@@ -66,8 +79,23 @@ WorkerPool* ChunkService::ReadersFor(uint32_t target_id) const {
 // that was fenced while this server was away must find no door open in between.
 template <typename Call>
 bool ChunkService::TooEarly(Call& call) {
-  if (parts_.fences->known()) return false;
-  call.Finish(absl::UnavailableError("this server has not heard from the metaserver yet"));
+  absl::Status status = MayServe();
+  if (!parts_.fences->known()) {
+    status = absl::UnavailableError("this server has not heard from the metaserver yet");
+  }
+  if (status.ok()) return false;
+  call.Finish(status);
+  return true;
+}
+
+absl::Status ChunkService::MayServe() const {
+  return parts_.lease == nullptr ? absl::OkStatus() : parts_.lease->Check();
+}
+
+template <typename Call>
+bool ChunkService::NoMember(Call& call) {
+  if (call.context().peer_role() == wire::ROLE_CHUNKSERVER) return false;
+  call.Finish(absl::PermissionDeniedError("only a chunkserver copies chunks"));
   return true;
 }
 
@@ -79,6 +107,10 @@ void ChunkService::Hand(WorkerPool* pool, std::unique_ptr<Call> call,
   const bool posted = pool->Post([this, shared, run]() {
     if (absl::Now() > shared->context().deadline()) {
       shared->Finish(absl::DeadlineExceededError("the request waited too long in the queue"));
+      return;
+    }
+    if (absl::Status status = MayServe(); !status.ok()) {
+      shared->Finish(status);
       return;
     }
     (this->*run)(*shared);
@@ -140,6 +172,16 @@ void ChunkService::AcceptSync(std::unique_ptr<SyncCall> call) {
     return;
   }
   Hand(syncers_.get(), std::move(call), &ChunkService::RunSync);
+}
+
+void ChunkService::AcceptList(std::unique_ptr<ListCall> call) {
+  if (TooEarly(*call) || NoMember(*call)) return;
+  Hand(sources_.get(), std::move(call), &ChunkService::RunList);
+}
+
+void ChunkService::AcceptFetch(std::unique_ptr<FetchCall> call) {
+  if (TooEarly(*call) || NoMember(*call)) return;
+  Hand(sources_.get(), std::move(call), &ChunkService::RunFetch);
 }
 
 }  // namespace penstock::chunkserver

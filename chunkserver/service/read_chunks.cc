@@ -64,6 +64,11 @@ void ChunkService::RunRead(ReadCall& call) {
     call.Finish(absl::DeadlineExceededError("the read took too long"));
     return;
   }
+  // The bytes were read while others may already have written newer ones.
+  if (absl::Status status = MayServe(); !status.ok()) {
+    call.Finish(status);
+    return;
+  }
   payload.Truncate(filled);
   call.set_reply_payload(std::move(payload));
   call.Finish(absl::OkStatus());

@@ -39,7 +39,7 @@ void ChunkService::RunStat(StatCall& call) {
     }
     StatOne(*map, *parts_.targets, chunk, call.request().verify(), call.response().add_results());
   }
-  call.Finish(absl::OkStatus());
+  call.Finish(MayServe());
 }
 
 }  // namespace penstock::chunkserver

@@ -48,7 +48,7 @@ void ChunkService::RunSync(SyncCall& call) {
     if (status.ok()) continue;
     for (int i : indices) SetStatus(status, call.response().mutable_results(i));
   }
-  call.Finish(absl::OkStatus());
+  call.Finish(MayServe());
 }
 
 }  // namespace penstock::chunkserver

@@ -88,8 +88,11 @@ void ChunkService::RunWrite(WriteCall& call) {
     item_of_job.push_back(i);
   }
   parts_.chain->Run(absl::MakeSpan(jobs), call.context().deadline());
+  const absl::Status may_serve = MayServe();
   for (size_t i = 0; i < jobs.size(); ++i) {
-    const ChainJob& job = jobs[i];
+    ChainJob& job = jobs[i];
+    // A client is told by whoever is the head by then; it repeats the write.
+    if (job.request.hop == 0) job.status.Update(may_serve);
     wire::ChunkResult* result = call.response().mutable_results(item_of_job[i]);
     SetStatus(job.status, result);
     if (job.status.ok()) {

@@ -1,4 +1,4 @@
-// Stage, Commit and Discard.
+// Stage, Commit, Discard, Adopt and Drop.
 #include <cerrno>
 
 #include "chunkserver/store/slab_chunk_store.h"
@@ -85,6 +85,7 @@ absl::Status SlabChunkStore::Stage(const ChunkKey& key, ChunkVersion version,
   }
   ChunkRecord after = record.value_or(ChunkRecord());
   after.pending = PendingChange{version, change.kind, change.stamp, std::move(written.image)};
+  if (change.channels) after.pending->channels = KeptChannels(*change.channels);
   // When this fails the slot stays taken: a later start may find the record.
   absl::Status changed = journal_->Change(key, before, &after, written.patch);
   if (!changed.ok()) {
@@ -127,6 +128,36 @@ absl::Status SlabChunkStore::Discard(const ChunkKey& key, ChunkVersion version) 
   } else {
     changed = journal_->Change(key, &*record, nullptr);
   }
+  Count(changed);
+  return changed;
+}
+
+absl::Status SlabChunkStore::Adopt(const ChunkKey& key, const ChunkContent& content) {
+  ChunkChange change;
+  change.kind = ChangeKind::kReplace;
+  change.data = content.data;
+  change.crc32c = content.crc32c;
+  RETURN_IF_ERROR(CheckChange(content.version, change));
+  RETURN_IF_ERROR(barrier_->health());
+  absl::MutexLock lock(&locks_.Of(key));
+  ASSIGN_OR_RETURN(std::optional<ChunkRecord> record, index_->Get(key));
+  // On an empty base: a new slot, so that what is here stays whole until the record changes.
+  ASSIGN_OR_RETURN(WrittenImage written, WriteImage(key, nullptr, change));
+  ChunkRecord after;
+  after.version = content.version;
+  after.image = std::move(written.image);
+  after.channels = KeptChannels(content.channels);
+  const absl::Status changed = journal_->Change(key, record ? &*record : nullptr, &after);
+  Count(changed);
+  return changed;
+}
+
+absl::Status SlabChunkStore::Drop(const ChunkKey& key) {
+  RETURN_IF_ERROR(barrier_->health());
+  absl::MutexLock lock(&locks_.Of(key));
+  ASSIGN_OR_RETURN(std::optional<ChunkRecord> record, index_->Get(key));
+  if (!record) return absl::OkStatus();
+  const absl::Status changed = journal_->Change(key, &*record, nullptr);
   Count(changed);
   return changed;
 }

@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint8_t kHasCommitted = 1;
 constexpr uint8_t kHasPending = 2;
+constexpr uint8_t kPendingHasChannels = 4;
 constexpr uint8_t kImageQuarantined = 1;
 
 void PutVersion(std::string& out, ChunkVersion version) {
@@ -97,6 +98,23 @@ void AddChannel(std::vector<ChannelRecord>& channels, const WriteStamp& stamp,
   if (channels.size() > kChannelsKept) channels.erase(channels.begin());
 }
 
+void PutChannels(std::string& out, const std::vector<ChannelRecord>& channels) {
+  PutWord(out, static_cast<uint8_t>(channels.size()));
+  for (const ChannelRecord& channel : channels) {
+    PutStamp(out, channel.stamp);
+    PutVersion(out, channel.version);
+  }
+}
+
+std::vector<ChannelRecord> GetChannels(WordReader& in) {
+  std::vector<ChannelRecord> channels(in.Get<uint8_t>());
+  for (ChannelRecord& channel : channels) {
+    channel.stamp = GetStamp(in);
+    channel.version = GetVersion(in);
+  }
+  return channels;
+}
+
 bool Contains(const std::vector<Slot>& slots, const Slot& slot) {
   return std::find(slots.begin(), slots.end(), slot) != slots.end();
 }
@@ -131,24 +149,22 @@ std::string EncodeRecord(const ChunkRecord& record) {
   out.reserve(128 + 4 * record.image.block_crcs.size() +
               (record.pending ? 4 * record.pending->image.block_crcs.size() : 0));
   PutWord(out, kRecordFormat);
-  const uint8_t flags =
-      (record.version.valid() ? kHasCommitted : 0) | (record.pending ? kHasPending : 0);
+  const uint8_t flags = (record.version.valid() ? kHasCommitted : 0) |
+                        (record.pending ? kHasPending : 0) |
+                        (record.pending && record.pending->channels ? kPendingHasChannels : 0);
   PutWord(out, flags);
   PutWord(out, record.interval);
   if (record.version.valid()) {
     PutVersion(out, record.version);
     PutImage(out, record.image);
-    PutWord(out, static_cast<uint8_t>(record.channels.size()));
-    for (const ChannelRecord& channel : record.channels) {
-      PutStamp(out, channel.stamp);
-      PutVersion(out, channel.version);
-    }
+    PutChannels(out, record.channels);
   }
   if (record.pending) {
     PutVersion(out, record.pending->version);
     PutWord(out, static_cast<uint8_t>(record.pending->kind));
     PutStamp(out, record.pending->stamp);
     PutImage(out, record.pending->image);
+    if (record.pending->channels) PutChannels(out, *record.pending->channels);
   }
   return out;
 }
@@ -166,11 +182,7 @@ absl::StatusOr<ChunkRecord> DecodeRecord(std::string_view bytes) {
   if (flags & kHasCommitted) {
     record.version = GetVersion(in);
     RETURN_IF_ERROR(GetImage(in, record.image));
-    record.channels.resize(in.Get<uint8_t>());
-    for (ChannelRecord& channel : record.channels) {
-      channel.stamp = GetStamp(in);
-      channel.version = GetVersion(in);
-    }
+    record.channels = GetChannels(in);
   }
   if (flags & kHasPending) {
     PendingChange& pending = record.pending.emplace();
@@ -178,6 +190,7 @@ absl::StatusOr<ChunkRecord> DecodeRecord(std::string_view bytes) {
     pending.kind = static_cast<ChangeKind>(in.Get<uint8_t>());
     pending.stamp = GetStamp(in);
     RETURN_IF_ERROR(GetImage(in, pending.image));
+    if (flags & kPendingHasChannels) pending.channels = GetChannels(in);
   }
   if (!in.ok() || !in.rest().empty()) return absl::DataLossError("chunk record: wrong length");
   return record;
@@ -195,6 +208,10 @@ ChunkInfo InfoOf(const ChunkRecord& record) {
     info.pending_kind = record.pending->kind;
     info.pending_deletes = record.pending->deletes();
     if (!info.pending_deletes) info.pending_stored_length = record.pending->image.stored_length;
+    for (const ChannelRecord& channel :
+         record.pending->channels.value_or(std::vector<ChannelRecord>())) {
+      AddChannel(info.channels, channel.stamp, channel.version);
+    }
     AddChannel(info.channels, record.pending->stamp, record.pending->version);
   }
   return info;
@@ -206,8 +223,15 @@ void PromotePending(ChunkRecord& record) {
       record.image.quarantined && record.pending->image.slot == record.image.slot;
   record.version = record.pending->version;
   record.image = std::move(record.pending->image);
+  if (record.pending->channels) record.channels = *std::move(record.pending->channels);
   AddChannel(record.channels, record.pending->stamp, record.version);
   record.pending.reset();
+}
+
+std::vector<ChannelRecord> KeptChannels(const std::vector<ChannelRecord>& channels) {
+  std::vector<ChannelRecord> kept;
+  for (const ChannelRecord& channel : channels) AddChannel(kept, channel.stamp, channel.version);
+  return kept;
 }
 
 void DropPending(ChunkRecord& record) {

@@ -47,7 +47,8 @@ struct PendingChange {
   ChunkVersion version;
   ChangeKind kind = ChangeKind::kWrite;
   WriteStamp stamp;
-  ChunkImage image;  // unused by a deletion
+  ChunkImage image;                                                   // unused by a deletion
+  std::optional<std::vector<ChannelRecord>> channels = std::nullopt;  // instead of the record's
   bool deletes() const { return kind == ChangeKind::kDelete; }
 };
 
@@ -68,6 +69,8 @@ ChunkInfo InfoOf(const ChunkRecord& record);
 // The pending version becomes the committed one; the record then has nothing pending. For a
 // deletion the caller removes the record instead.
 void PromotePending(ChunkRecord& record);
+// The newest of each channel, at most kChannelsKept.
+std::vector<ChannelRecord> KeptChannels(const std::vector<ChannelRecord>& channels);
 // Forgets the pending version.
 void DropPending(ChunkRecord& record);
 

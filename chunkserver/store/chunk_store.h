@@ -59,6 +59,17 @@ struct ChunkChange {
   absl::Span<const char> data;  // kWrite, kReplace
   uint32_t crc32c = 0;          // of data; checked before anything is changed (DATA_LOSS)
   WriteStamp stamp;
+  // kReplace by one who has the whole chunk: take the place of the channels known here, which may
+  // lack some. Not set: those known here stay.
+  std::optional<std::vector<ChannelRecord>> channels;
+};
+
+// One whole chunk as another member has it committed.
+struct ChunkContent {
+  ChunkVersion version;
+  absl::Span<const char> data;
+  uint32_t crc32c = 0;                  // of data
+  std::vector<ChannelRecord> channels;  // newest last
 };
 
 // What the index knows of one chunk.
@@ -127,6 +138,13 @@ class ChunkStore {
   virtual absl::Status Commit(const ChunkKey& key, ChunkVersion version) = 0;
   // OK when `version` is not pending (any more).
   virtual absl::Status Discard(const ChunkKey& key, ChunkVersion version) = 0;
+
+  // Makes `content` the committed version in place of whatever is here: a newer version, a
+  // quarantined one, a pending one. For a member that takes another's state. After an error the
+  // chunk is unchanged; errors as of Stage().
+  virtual absl::Status Adopt(const ChunkKey& key, const ChunkContent& content) = 0;
+  // Forgets the chunk, what is pending included. OK when it is absent.
+  virtual absl::Status Drop(const ChunkKey& key) = 0;
 
   // Reads the committed version into `into`. NOT_FOUND: absent. DATA_LOSS: a checksum failed; the
   // chunk is quarantined from then on.

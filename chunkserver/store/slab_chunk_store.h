@@ -44,6 +44,8 @@ class SlabChunkStore : public ChunkStore {
   absl::Status Stage(const ChunkKey& key, ChunkVersion version, const ChunkChange& change) override;
   absl::Status Commit(const ChunkKey& key, ChunkVersion version) override;
   absl::Status Discard(const ChunkKey& key, ChunkVersion version) override;
+  absl::Status Adopt(const ChunkKey& key, const ChunkContent& content) override;
+  absl::Status Drop(const ChunkKey& key) override;
 
   absl::StatusOr<ReadResult> Read(const ChunkKey& key, uint32_t offset,
                                   absl::Span<char> into) override;

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "chunkserver/store/chunk_store.h"
@@ -21,6 +23,7 @@ struct SimChange {
   int write = 0;   // kWrite appends it
   SimBytes whole;  // kReplace
   WriteStamp stamp;
+  std::optional<std::vector<ChannelRecord>> channels;  // kReplace
 };
 
 class SimReplica {
@@ -30,7 +33,8 @@ class SimReplica {
     SimBytes bytes;
     SimBytes pending_bytes;
     int pending_write = 0;  // 0: a deletion or a resend
-    ChunkVersion last;      // last commit, deletions included; the simulator's, not the member's
+    std::optional<std::vector<ChannelRecord>> pending_channels;
+    ChunkVersion last;  // last commit, deletions included; the simulator's, not the member's
   };
 
   const Chunk& Get(const ChunkKey& key) { return chunks_[key]; }
@@ -46,6 +50,7 @@ class SimReplica {
     if (change.kind == ChangeKind::kDelete) chunk.pending_bytes.clear();
     if (change.kind == ChangeKind::kWrite) chunk.pending_bytes.push_back(change.write);
     chunk.info.channels.push_back({change.stamp, version});
+    chunk.pending_channels = change.channels;
     return absl::OkStatus();
   }
 
@@ -59,6 +64,11 @@ class SimReplica {
     chunk.info.pending.reset();
     chunk.info.pending_deletes = false;
     chunk.info.committed = deletes ? ChunkVersion{} : version;
+    if (chunk.pending_channels) {
+      const ChannelRecord newest = chunk.info.channels.back();
+      chunk.info.channels = *std::exchange(chunk.pending_channels, std::nullopt);
+      chunk.info.channels.push_back(newest);
+    }
     if (deletes) chunk.info.channels.clear();
     KeepNewestOfEachChannel(chunk.info.channels);
     return absl::OkStatus();
@@ -72,6 +82,38 @@ class SimReplica {
     std::erase_if(chunk.info.channels,
                   [&](const ChannelRecord& record) { return record.version == version; });
     return absl::OkStatus();
+  }
+
+  // What another member has committed, in place of whatever is here.
+  void Adopt(const ChunkKey& key, const Chunk& other) {
+    Chunk chunk = other;
+    chunk.info.pending.reset();
+    chunk.info.pending_deletes = false;
+    chunk.pending_channels.reset();
+    std::erase_if(chunk.info.channels, [&](const ChannelRecord& record) {
+      return record.version > chunk.info.committed;
+    });
+    chunks_[key] = chunk;
+    RaiseSequence(chunk.last.sequence);
+  }
+  // Absent, as a member where it was last deleted as `last`.
+  void Drop(const ChunkKey& key, ChunkVersion last) {
+    chunks_[key] = Chunk{};
+    chunks_[key].last = last;
+  }
+
+  void NoteDeleted(const ChunkKey& key, ChunkVersion version) {
+    chunks_[key].last = std::max(chunks_[key].last, version);
+  }
+
+  void Barrier() { durable_ = chunks_; }
+  // Each chunk is as it was at the last barrier, or as it is.
+  template <typename Random>
+  void PowerCut(Random& random) {
+    for (auto& [key, chunk] : chunks_) {
+      if (random() % 2 == 0) chunk = durable_[key];
+    }
+    durable_ = chunks_;
   }
 
   uint64_t NextSequence() { return ++sequence_; }
@@ -91,6 +133,7 @@ class SimReplica {
   }
 
   std::map<ChunkKey, Chunk> chunks_;
+  std::map<ChunkKey, Chunk> durable_;
   uint64_t sequence_ = 0;  // survives crashes
 };
 

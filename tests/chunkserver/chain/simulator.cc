@@ -20,6 +20,7 @@ Simulator::Simulator(uint64_t seed, Options options) : options_(options), random
   group_.epoch = 1;
   for (int i = 0; i < options_.members; ++i) {
     group_.members.push_back({TargetId(i + 1), wire::MEMBER_IN_SYNC});
+    basis_.insert(TargetId(i + 1));
   }
   for (int i = 0; i < options_.members; ++i) {
     Member& member = members_.emplace_back();
@@ -70,6 +71,7 @@ void Simulator::Pump(Member& member, const ChunkKey& key) {
   if (queue.empty() || queue.front()->begun) return;
   std::shared_ptr<Task> task = queue.front();
   task->begun = true;
+  if (task->hold) return task->hold();
   task->step = task->write->Begin();
   TakeStep(member, member.incarnation, key, task);
 }
@@ -95,17 +97,24 @@ void Simulator::DoStep(Member& member, Task& task) {
   switch (task.step.kind) {
     case ChainStep::Kind::kLook:
       task.step = task.write->OnLook(ViewOf(member.group, member.id), replica.Get(key).info);
+      // Absent before, and never heard of the deletion: it is absent as of the deletion now.
+      if (task.forward.request.kind == ChangeKind::kDelete && task.step.status.ok() &&
+          task.step.kind == ChainStep::Kind::kDone && !replica.Get(key).info.exists()) {
+        replica.NoteDeleted(key, task.step.version);
+      }
       break;
     case ChainStep::Kind::kStage: {
       if (Chance(options_.full_disk)) {
-        task.step = task.write->OnStaged(version, PosixError(ENOSPC, "disk full"));
+        task.step = task.write->OnStaged(ViewOf(member.group, member.id), version,
+                                         PosixError(ENOSPC, "disk full"));
         break;
       }
       if (!version.valid()) {
         replica.RaiseSequence(task.write->sequence_floor());
         version = ChunkVersion{task.write->view().epoch, replica.NextSequence()};
       }
-      task.step = task.write->OnStaged(version, replica.Stage(key, version, task.forward.change));
+      task.step = task.write->OnStaged(ViewOf(member.group, member.id), version,
+                                       replica.Stage(key, version, task.forward.change));
       break;
     }
     case ChainStep::Kind::kCommit: {
@@ -115,7 +124,8 @@ void Simulator::DoStep(Member& member, Task& task) {
       break;
     }
     case ChainStep::Kind::kDiscard:
-      if (history_[key].contains(version)) {
+      // A syncing member may have what others have had done long since.
+      if (ViewOf(member.group, member.id).in_sync && history_[key].contains(version)) {
         Fail(absl::StrCat("a committed version is discarded: ", ToString(version)));
       }
       task.step = task.write->OnDiscarded(replica.Discard(key, version));
@@ -147,6 +157,9 @@ Simulator::Forward Simulator::MakeForward(Member& member, const Task& task) {
     forward.change = SimChange{};
     forward.change.kind = chunk.info.pending_deletes ? ChangeKind::kDelete : ChangeKind::kReplace;
     forward.change.whole = chunk.pending_bytes;
+    if (!chunk.info.pending_deletes) {
+      forward.change.channels = chunk.pending_channels.value_or(chunk.info.channels);
+    }
     for (const ChannelRecord& record : chunk.info.channels) {
       if (record.version == task.step.version) forward.change.stamp = record.stamp;
     }
@@ -196,19 +209,39 @@ void Simulator::Settle(Member& member, const ChunkKey& key) {
   Deliver(member, std::move(forward), [](absl::Status, ChunkVersion) {});
 }
 
-void Simulator::Crash(Member& member) {
+void Simulator::Crash(Member& member, bool loses_power) {
   member.alive = false;
-  ++member.incarnation;
-  if (trace_) std::cout << now_ << " member " << member.id.value() << " crashes\n";
+  const int incarnation = ++member.incarnation;
+  if (trace_) {
+    std::cout << now_ << " member " << member.id.value()
+              << (loses_power ? " loses power\n" : " crashes\n");
+  }
   memory_lost_ = true;
   member.queues.clear();
   member.memory = std::make_unique<ChunkMemory>(&clock_);
+  member.syncing = false;
+  member.synced_epoch = member.adopted_epoch = 0;
+  if (loses_power) {
+    member.replica.PowerCut(random_);
+    member.lost_power = true;
+  }
   if (member.removed) return;
-  At(Pick(5, 200), [this, &member] {
-    if (member.removed) return;
-    member.alive = true;
-    if (Chance(0.5)) member.group = group_;  // it asks for the map at its start, or soon after
+  // A machine takes longer to come back than barriers are apart.
+  At(Pick(loses_power ? 45 : 5, 200), [this, &member, incarnation] {
+    if (member.removed || member.alive || member.incarnation != incarnation) return;
+    Start(member);
   });
+}
+
+// A member that lost power serves nothing before the metaserver has heard of its new boot.
+void Simulator::Start(Member& member) {
+  if (std::exchange(member.lost_power, false)) {
+    Rebooted(member.id);
+    member.group = group_;
+  } else if (Chance(0.5)) {
+    member.group = group_;  // it asks for the map at its start, or soon after
+  }
+  member.alive = true;
 }
 
 // --- network ---
@@ -315,7 +348,10 @@ void Simulator::Read(Client& client) {
 void Simulator::Tick() {
   for (Member& member : members_) {
     if (member.alive && !member.removed && Chance(options_.crash)) Crash(member);
+    if (member.alive && !member.removed && Chance(options_.power_cut)) Crash(member, true);
   }
+  if (Chance(options_.blackout)) CutPower();
+  if (Pick(0, 5) == 0) SyncFile();
   if (Chance(options_.new_epoch)) BeginEpoch();
   for (Client& client : clients_) {
     if (Pick(0, 2) == 0) Read(client);
@@ -325,30 +361,31 @@ void Simulator::Tick() {
 
 // A new epoch: with one member less, or with the same ones. Who is taken out has stopped before.
 void Simulator::BeginEpoch() {
+  if (group_.members.size() > 1 && Chance(0.6)) {
+    const TargetId out = group_.members[Pick(0, group_.members.size() - 1)].target;
+    if (group_.reconciling == 0 && HasOtherInSync(out)) return RemoveMember(out);
+  }
   Group next = group_;
   ++next.epoch;
-  if (next.members.size() > 1 && Chance(0.6)) {
-    const auto out = next.members.begin() + Pick(0, next.members.size() - 1);
-    Member& member = members_[out->target.value() - 1];
-    member.removed = true;
-    Crash(member);
-    next.members.erase(out);
-  }
-  group_ = next;
+  NewGroup(next);
+}
+
+void Simulator::CutPower() {
   for (Member& member : members_) {
-    if (member.removed) continue;
-    At(Pick(1, 60), [&member, next] {
-      if (member.alive && member.group.epoch < next.epoch) member.group = next;
-    });
+    if (!member.removed || basis_.contains(member.id)) Crash(member, true);
   }
+}
+
+void Simulator::TellMember(Member& member, const Group& group) {
+  if (member.alive && member.group.epoch < group.epoch) member.group = group;
 }
 
 void Simulator::Calm() {
   calm_ = true;
   for (Member& member : members_) {
     if (member.removed) continue;
-    member.alive = true;
-    member.group = group_;
+    if (!member.alive) Start(member);
+    TellMember(member, group_);
   }
   for (Client& client : clients_) client.group = group_;
 }
@@ -358,6 +395,13 @@ void Simulator::Calm() {
 void Simulator::CheckCommit(Member& member, const ChunkKey& key) {
   const SimReplica::Chunk& chunk = member.replica.Get(key);
   auto& history = history_[key];
+  // A late message of before all lost power: a member that is not in sync may still do it.
+  if (chunk.last.epoch <= exchanged_epoch_ && !history.contains(chunk.last)) {
+    if (ViewOf(member.group, member.id).in_sync && member.group.epoch > exchanged_epoch_) {
+      Fail(absl::StrCat("version ", ToString(chunk.last), " was given up, and comes back"));
+    }
+    return;
+  }
   auto [it, fresh] = history.try_emplace(chunk.last, History{chunk.bytes, !chunk.info.exists()});
   if (!fresh) {
     if (it->second.bytes != chunk.bytes) {
@@ -396,13 +440,20 @@ void Simulator::CheckCommit(Member& member, const ChunkKey& key) {
 
 void Simulator::CheckAcknowledged(const ChunkKey& key, ChunkVersion version) {
   for (const GroupMember& in : group_.members) {
-    Member& member = members_[in.target.value() - 1];
+    Member& member = Of(in.target);
+    if (in.state != wire::MEMBER_IN_SYNC || member.lost_power) continue;
     if (member.replica.Get(key).last < version) {
       Fail(absl::StrCat("version ", ToString(version), " is acknowledged without member ",
                         member.id.value()));
     }
   }
   seen_[key] = std::max(seen_[key], version);
+}
+
+void Simulator::CheckSynced(const ChunkKey& key, ChunkVersion has, const std::string& who) {
+  if (has >= synced_[key]) return;
+  Fail(absl::StrCat("chunk ", key.index, ": ", who, " has ", ToString(has), ", but ",
+                    ToString(synced_[key]), " was synced"));
 }
 
 void Simulator::CheckEnd() {
@@ -413,7 +464,11 @@ void Simulator::CheckEnd() {
   for (const ChunkKey& key : keys_) {
     const SimReplica::Chunk& expected = head.replica.Get(key);
     if (expected.last < seen_[key]) Fail("the end has less than was seen");
+    CheckSynced(key, expected.last, "the end");
     for (const GroupMember& in : group_.members) {
+      if (in.state != wire::MEMBER_IN_SYNC) {
+        Fail(absl::StrCat("member ", in.target.value(), " is never in sync"));
+      }
       const SimReplica::Chunk& chunk = members_[in.target.value() - 1].replica.Get(key);
       if (chunk.info.pending) {
         Fail(absl::StrCat("version ", ToString(*chunk.info.pending), " stays pending on member ",
@@ -429,11 +484,11 @@ void Simulator::CheckEnd() {
 std::string Simulator::Run() {
   for (Client& client : clients_) StartWrite(client);
   At(1, [this] { Tick(); });
-  bool settled = false;
+  WatchMembers();
+  int settled = 0;  // a settling may be given up on the way, once or twice
   while (failure_.empty()) {
     if (events_.empty()) {
-      if (settled) break;
-      settled = true;
+      if (settled++ == 3) break;
       for (const ChunkKey& key : keys_) {
         Settle(members_[group_.members.front().target.value() - 1], key);
       }

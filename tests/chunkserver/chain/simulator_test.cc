@@ -27,14 +27,18 @@ Simulator::Options OptionsOf(uint64_t seed) {
   options.loss = 0.01 * pick(0, 15);
   options.doubling = 0.01 * pick(0, 20);
   options.long_delay = 0.01 * pick(0, 20);
+  options.returning = pick(0, 3) != 0;
+  options.power_cut = pick(0, 2) != 0 ? 0 : 0.002 * pick(1, 3);
+  options.blackout = pick(0, 3) != 0 ? 0 : 0.002;
   return options;
 }
 
-std::string RunSeed(uint64_t seed, int* acknowledged, int* reads) {
+std::string RunSeed(uint64_t seed, int* acknowledged, int* reads, int* repairs) {
   Simulator simulator(seed, OptionsOf(seed));
   std::string failure = simulator.Run();
   *acknowledged += simulator.acknowledged();
   *reads += simulator.served_reads();
+  *repairs += simulator.repairs();
   return failure;
 }
 
@@ -49,14 +53,15 @@ TEST_CASE("a chain keeps its promises under crashes, echoes, losses and new epoc
   }
   int acknowledged = 0;
   int reads = 0;
+  int repairs = 0;
   std::cout << "chain simulator: seeds from " << first << ", " << count << " of them\n";
   for (uint64_t seed = first; seed < first + count; ++seed) {
-    const std::string failure = RunSeed(seed, &acknowledged, &reads);
+    const std::string failure = RunSeed(seed, &acknowledged, &reads, &repairs);
     INFO("replay with PENSTOCK_TEST_SEED=" << seed);
     REQUIRE(failure == "");
   }
   std::cout << "chain simulator: " << acknowledged << " writes acknowledged, " << reads
-            << " reads served\n";
+            << " reads served, " << repairs << " repairs\n";
   REQUIRE(acknowledged > 0);
 }
 

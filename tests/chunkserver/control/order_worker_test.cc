@@ -136,6 +136,33 @@ TEST_CASE("what is done while a heartbeat is under way is told by the next one",
   REQUIRE(worker.done().empty());
 }
 
+TEST_CASE("a former member drops a group's chunks, only at the order's very epoch",
+          "[chunkserver][orders]") {
+  ChainFixture chain(2);
+  for (uint32_t i = 0; i < 12; ++i) REQUIRE(chain.Write(i, "data").code() == 0);
+  OrderWorker worker = WorkerOf(chain.member(1));
+  wire::DropGroup order;
+  order.set_storage_class(1);
+  order.set_group(chain.Key(0).position & 3);
+  order.set_epoch(chain.epoch());
+  order.set_target_id(2);
+  REQUIRE(!worker.DropGroup(order).ok());  // still a member
+  chain.NewEpoch({0});
+  REQUIRE(!worker.DropGroup(order).ok());  // an order of the time before
+  order.set_epoch(chain.epoch() + 1);
+  REQUIRE(!worker.DropGroup(order).ok());  // this server does not know that epoch yet
+  ChunkStore& store = chain.member(1).store();
+  REQUIRE(store.Stat(chain.Key(0))->exists());
+  order.set_epoch(chain.epoch());
+  REQUIRE(worker.DropGroup(order).ok());
+  REQUIRE(worker.DropGroup(order).ok());
+  for (uint32_t i = 0; i < 12; ++i) {
+    const bool in_group = (chain.Key(i).position & 3) == order.group();
+    REQUIRE(store.Stat(chain.Key(i))->exists() == !in_group);
+    REQUIRE(chain.Read(0, i) == "data");
+  }
+}
+
 TEST_CASE("an order that cannot be done now is not done", "[chunkserver][orders]") {
   ChainFixture chain(2);
   REQUIRE(chain.Write(0, std::string(4096, 'x')).code() == 0);

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "chunkserver/chain/chunk_wire.h"
@@ -64,11 +65,13 @@ void ChainFixture::StartMember(int i) {
       std::make_unique<PendingSettler>(member.targets.get(), member.chain.get(), SystemClock());
   member.fences = std::make_unique<FenceTable>();
   if (member.heard) member.fences->Update(0, {});  // as a heartbeat's reply does
+  member.adopted = std::make_unique<AdoptedGroups>();
   ChunkserverOptions options;
   options.write_threads = 4;
   member.service = std::make_unique<ChunkService>(
       options, ChunkService::Parts{&member.map, member.targets.get(), member.chain.get(),
-                                   member.settler.get(), member.fences.get()});
+                                   member.settler.get(), member.fences.get(), member.adopted.get(),
+                                   member.lease ? &*member.lease : nullptr});
   net::RpcServerOptions server_options;
   server_options.credentials = credentials_;
   server_options.reactor_threads = 1;
@@ -83,12 +86,14 @@ void ChainFixture::StartMember(int i) {
 void ChainFixture::StopMember(int i) {
   ChainMember& member = *members_[i];
   if (member.server == nullptr) return;
+  if (member.sync != nullptr) member.sync->Stop();
   member.server->Stop(absl::Seconds(1));
   member.settler->Stop();
   member.service->Stop();
   member.server.reset();
   member.service.reset();
   member.settler.reset();
+  member.sync.reset();
   member.chain.reset();
   member.peers.reset();
   member.targets.reset();
@@ -121,10 +126,16 @@ void ChainFixture::PublishMap() {
     group->set_storage_class(1);
     group->set_number(number);
     group->set_epoch(epoch_);
+    group->set_reconciling(reconciling_);
     for (int i : order_) {
       wire::MapMember* in = group->add_members();
       in->set_target_id(static_cast<uint32_t>(i + 1));
       in->set_state(wire::MEMBER_IN_SYNC);
+    }
+    for (int i : syncing_) {
+      wire::MapMember* in = group->add_members();
+      in->set_target_id(static_cast<uint32_t>(i + 1));
+      in->set_state(wire::MEMBER_SYNCING);
     }
   }
   for (auto& member : members_) {
@@ -134,10 +145,32 @@ void ChainFixture::PublishMap() {
   }
 }
 
-void ChainFixture::NewEpoch(std::vector<int> in) {
+void ChainFixture::NewEpoch(std::vector<int> in, std::vector<int> syncing, uint32_t reconciling) {
   order_ = std::move(in);
+  syncing_ = std::move(syncing);
+  reconciling_ = reconciling;
   ++epoch_;
   PublishMap();
+}
+
+void ChainFixture::StartSync(int i) {
+  ChainMember& member = *members_[i];
+  GroupSync::Options options;
+  options.first_pause = absl::Milliseconds(10);
+  options.longest_pause = absl::Milliseconds(200);
+  member.sync = std::make_unique<GroupSync>(
+      GroupSync::Parts{&member.map, member.targets.get(), member.peers.get(), &member.locks,
+                       member.adopted.get(), SystemClock()},
+      options);
+  member.sync->Start();
+}
+
+bool ChainFixture::Synced(int i) {
+  const auto groups = members_[i]->sync->synced();
+  return groups.size() == kGroups &&
+         std::all_of(groups.begin(), groups.end(), [&](const wire::SyncedGroup& group) {
+           return group.epoch() == epoch_ && group.target_id() == static_cast<uint32_t>(i + 1);
+         });
 }
 
 ChunkKey ChainFixture::Key(uint32_t index) const {
@@ -154,7 +187,7 @@ wire::ChunkWrite ChainFixture::MakeWrite(uint32_t index, const std::string& data
 wire::ChunkWrite ChainFixture::MakeChange(uint32_t index, wire::ChunkChange change,
                                           uint32_t offset) {
   wire::ChunkWrite write;
-  Fill(&write, order_.front(), index);
+  Fill(&write, order_.empty() ? syncing_.front() : order_.front(), index);
   write.set_change(change);
   write.set_offset(offset);
   write.set_session_id(kSession);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,8 @@
 #include "chunkserver/chain/write_chain.h"
 #include "chunkserver/service/chunk_service.h"
 #include "chunkserver/service/fence_table.h"
+#include "chunkserver/service/serving_lease.h"
+#include "chunkserver/sync/group_sync.h"
 #include "chunkserver/targets.h"
 #include "common/net/rpc_client.h"
 #include "common/net/rpc_server.h"
@@ -30,6 +33,9 @@ struct ChainMember {
   std::unique_ptr<PeerClients> peers;
   std::unique_ptr<WriteChain> chain;
   std::unique_ptr<PendingSettler> settler;
+  std::unique_ptr<AdoptedGroups> adopted;
+  std::optional<ServingLease> lease;  // given by a test, before the member starts
+  std::unique_ptr<GroupSync> sync;    // see StartSync()
   std::unique_ptr<ChunkService> service;
   std::unique_ptr<net::RpcServer> server;
   uint16_t port = 0;
@@ -48,7 +54,12 @@ class ChainFixture {
   void StopMember(int i);
   void StartMember(int i);  // on the same directory, at a new port
   // The members of the group, head to tail, under the next epoch; everybody hears of it.
-  void NewEpoch(std::vector<int> in);
+  void NewEpoch(std::vector<int> in) { NewEpoch(std::move(in), {}); }
+  // `syncing` stand behind those in sync. Without these, `reconciling` of them exchange all.
+  void NewEpoch(std::vector<int> in, std::vector<int> syncing, uint32_t reconciling = 0);
+  // Lets a member catch up where the map says that it is syncing.
+  void StartSync(int i);
+  bool Synced(int i);  // in all groups, as of this epoch
   uint32_t epoch() const { return epoch_; }
 
   // A write of one chunk to the head of the group. The stamp counts up.
@@ -87,6 +98,8 @@ class ChainFixture {
   net::TcpTransport transport_;
   std::vector<std::unique_ptr<ChainMember>> members_;
   std::vector<int> order_;
+  std::vector<int> syncing_;
+  uint32_t reconciling_ = 0;
   uint32_t epoch_ = 1;
   uint64_t map_version_ = 0;
   uint64_t sequence_ = 0;
