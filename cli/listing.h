@@ -22,6 +22,8 @@ Json ToJson(const wire::ClientInfo& client);
 Json ToJson(const wire::GroupInfo& group);
 Json ToJson(const wire::StatusResponse& status);
 
+Json RepairJson(const wire::StatusResponse& status);  // for `repair status`
+
 template <typename Repeated>
 Json ToJsonList(const Repeated& items) {
   Json list = Json::array();
@@ -30,6 +32,7 @@ Json ToJsonList(const Repeated& items) {
 }
 
 std::string StatusText(const wire::StatusResponse& status);
+std::string RepairText(const wire::StatusResponse& status);
 std::string TargetTable(const wire::ListTargetsResponse& targets);
 std::string GroupTable(const wire::ListGroupsResponse& groups);
 std::string ClientTable(const wire::ListClientsResponse& clients);

@@ -71,6 +71,9 @@ Json ToJson(const wire::TargetInfo& info) {
           {"chunks", info.chunks()},
           {"groups", info.groups()},
           {"groups_head", info.groups_head()},
+          {"groups_syncing", info.groups_syncing()},
+          {"sync_chunks_done", info.sync_chunks_done()},
+          {"sync_bytes_fetched", info.sync_bytes_fetched()},
           {"io_errors", info.io_errors()},
           {"checksum_errors", info.checksum_errors()},
           {"problem", info.problem()}};
@@ -107,6 +110,35 @@ Json ToJson(const wire::GroupInfo& info) {
           {"members", std::move(members)}};
 }
 
+namespace {
+
+Json ToJson(const wire::RepairInfo& info) {
+  return {{"groups_below_goal", info.below_goal()},
+          {"groups_with_one_copy", info.one_copy()},
+          {"groups_syncing", info.syncing()},
+          {"groups_reconciling", info.reconciling()},
+          {"groups_waiting", info.missing()}};
+}
+
+Json ProblemsOf(const wire::StatusResponse& status) {
+  Json problems = Json::array();
+  for (const std::string& problem : status.problems()) problems.push_back(problem);
+  return problems;
+}
+
+}  // namespace
+
+Json RepairJson(const wire::StatusResponse& status) {
+  Json targets = Json::array();
+  for (const wire::TargetInfo& info : status.targets()) {
+    if (info.groups_syncing() > 0) targets.push_back(ToJson(info));
+  }
+  Json repair = ToJson(status.repair());
+  repair["targets"] = std::move(targets);
+  repair["problems"] = ProblemsOf(status);
+  return repair;
+}
+
 Json ToJson(const wire::StatusResponse& status) {
   Json groups = Json::object();
   for (const wire::GroupsByState& state : status.groups()) groups[state.state()] = state.groups();
@@ -117,8 +149,6 @@ Json ToJson(const wire::StatusResponse& status) {
                        {"replication", c.replication()},
                        {"groups", c.group_count()}});
   }
-  Json problems = Json::array();
-  for (const std::string& problem : status.problems()) problems.push_back(problem);
   return {{"cluster_id", status.cluster_id()},
           {"metaserver",
            {{"address", status.metaserver_address()},
@@ -136,7 +166,8 @@ Json ToJson(const wire::StatusResponse& status) {
           {"servers", ToJsonList(status.servers())},
           {"targets", ToJsonList(status.targets())},
           {"clients", ToJsonList(status.clients())},
-          {"problems", std::move(problems)}};
+          {"repair", ToJson(status.repair())},
+          {"problems", ProblemsOf(status)}};
 }
 
 void PrintJson(const Json& json) {

@@ -77,6 +77,18 @@ std::string Servers(const wire::StatusResponse& status) {
   return table.Render();
 }
 
+std::string RepairLine(const wire::RepairInfo& info) {
+  std::string text = absl::StrCat(Counted(info.below_goal(), "group"), " below the goal");
+  auto add = [&](uint32_t count, absl::string_view what) {
+    if (count > 0) absl::StrAppend(&text, ", ", count, " ", what);
+  };
+  add(info.one_copy(), "with one copy left");
+  add(info.syncing(), "catching up");
+  add(info.reconciling(), "reconciling after a reboot");
+  add(info.missing(), "waiting for a target");
+  return text;
+}
+
 std::string Summary(const wire::StatusResponse& status) {
   uint64_t stored = 0;
   for (const wire::TargetInfo& target : status.targets()) {
@@ -104,6 +116,9 @@ std::string Summary(const wire::StatusResponse& status) {
                              " free of ", HumanBytes(status.capacity_bytes())));
   line("groups", groups.empty() ? "not formed yet: too few targets have registered"
                                 : absl::StrJoin(groups, ", "));
+  if (status.repair().below_goal() + status.repair().syncing() > 0) {
+    line("repair", RepairLine(status.repair()));
+  }
   line("classes", classes.empty() ? "-" : absl::StrJoin(classes, ", "));
   line("files",
        absl::StrCat(Counted(status.inodes(), "inode"), ", ", Counted(status.orphans(), "orphan"),
@@ -126,6 +141,30 @@ std::string StatusText(const wire::StatusResponse& status) {
   } else {
     absl::StrAppend(&text, ClientRows(status.clients()));
   }
+  if (!status.problems().empty()) absl::StrAppend(&text, "\n");
+  for (const std::string& problem : status.problems()) {
+    absl::StrAppend(&text, "PROBLEM  ", problem, "\n");
+  }
+  return text;
+}
+
+std::string RepairText(const wire::StatusResponse& status) {
+  if (status.repair().below_goal() + status.repair().syncing() == 0) {
+    return "nothing to repair: every group has all its copies in sync\n";
+  }
+  std::string text = absl::StrCat(RepairLine(status.repair()), "\n");
+  Table table({">TARGET", ">SERVER", "HOST", "STATE", ">GROUPS LEFT", ">CHUNKS COMPARED",
+               ">FETCHED", "PATH"});
+  bool any = false;
+  for (const wire::TargetInfo& info : status.targets()) {
+    if (info.groups_syncing() == 0) continue;
+    any = true;
+    table.Add({absl::StrCat(info.target().target_id()), absl::StrCat(info.target().server_id()),
+               info.hostname(), StateName(info.target().state()),
+               absl::StrCat(info.groups_syncing()), absl::StrCat(info.sync_chunks_done()),
+               HumanBytes(info.sync_bytes_fetched()), info.target().path()});
+  }
+  if (any) absl::StrAppend(&text, "\n", table.Render());
   if (!status.problems().empty()) absl::StrAppend(&text, "\n");
   for (const std::string& problem : status.problems()) {
     absl::StrAppend(&text, "PROBLEM  ", problem, "\n");

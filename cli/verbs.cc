@@ -63,6 +63,7 @@ int RunCommand(const std::vector<std::string>& arguments) {
   AddStatus(app, program);
   AddTarget(app, program);
   AddGroup(app, program);
+  AddRepair(app, program);
   AddClient(app, program);
   AddStat(app, program);
   AddKey(app, program);

@@ -17,6 +17,7 @@ namespace {
 // A registration makes the metaserver write, and carries the whole map back.
 constexpr absl::Duration kRegisterTimeout = absl::Seconds(10);
 constexpr absl::Duration kRegisterPause = absl::Seconds(1);
+constexpr absl::Duration kMapComesWithin = absl::Milliseconds(500);
 
 void SetDeadline(grpc::ClientContext* context, absl::Duration timeout) {
   context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
@@ -115,6 +116,11 @@ absl::Status MetaserverLink::Accept(const wire::RegisterResponse& response) {
   return absl::OkStatus();
 }
 
+// The map comes by a stream of its own, usually first.
+bool MetaserverLink::HasMap(uint64_t version) const {
+  return version == 0 || parts_.map->WaitNewer(version - 1, kMapComesWithin);
+}
+
 absl::Status MetaserverLink::SendHeartbeat() {
   wire::HeartbeatRequest request;
   request.set_server_id(parts_.identity->server_id.value());
@@ -146,8 +152,9 @@ absl::Status MetaserverLink::SendHeartbeat() {
   const auto& fenced = response.fenced_sessions();
   parts_.fences->Update(response.fence_version(),
                         std::vector<uint64_t>(fenced.begin(), fenced.end()));
-  // After the fences: a lease that begins anew must find them known.
-  if (parts_.lease != nullptr) parts_.lease->Renew(sent);
+  // After the fences: a lease that begins anew must find them known. And with the map as it was
+  // then: by an older one this server might answer for groups that it has left.
+  if (parts_.lease != nullptr && HasMap(response.map_version())) parts_.lease->Renew(sent);
   parts_.orders->Take(std::vector<wire::Order>(response.orders().begin(), response.orders().end()),
                       done);
   return absl::OkStatus();

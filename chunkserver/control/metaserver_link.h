@@ -74,6 +74,7 @@ class MetaserverLink {
   absl::Status Register();
   absl::Status Accept(const wire::RegisterResponse& response);
   absl::Status SendHeartbeat();
+  bool HasMap(uint64_t version) const;
   void Run();
 
   const ServerFacts facts_;

@@ -76,4 +76,21 @@ TEST_CASE("a status as text names servers, groups and problems", "[cli][table]")
                          Catch::Contains("PROBLEM  target 4") && Catch::Contains("no clients"));
 }
 
+TEST_CASE("a repair is told with what is left of it", "[cli][table]") {
+  wire::StatusResponse status = Example();
+  REQUIRE(RepairText(status).find("nothing to repair") == 0);
+  REQUIRE(RepairJson(status)["groups_below_goal"] == 0);
+  status.mutable_repair()->set_below_goal(12);
+  status.mutable_repair()->set_one_copy(3);
+  status.mutable_repair()->set_syncing(5);
+  status.mutable_targets(0)->set_groups_syncing(5);
+  status.mutable_targets(0)->set_sync_bytes_fetched(uint64_t{3} << 30);
+  const std::string text = RepairText(status);
+  REQUIRE(text.find("12 groups below the goal, 3 with one copy left, 5 catching up") == 0);
+  REQUIRE(text.find("3.0 GiB") != std::string::npos);
+  REQUIRE(text.find("PROBLEM  target 4") != std::string::npos);
+  REQUIRE(RepairJson(status)["targets"][0]["groups_syncing"] == 5);
+  REQUIRE(StatusText(status).find("12 groups below the goal") != std::string::npos);
+}
+
 }  // namespace penstock::cli

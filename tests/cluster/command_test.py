@@ -31,7 +31,8 @@ class CommandTest(harness.ClusterTest):
     def test_version_and_help_everywhere(self):
         self.assertRegex(self.cluster.penstock("version").stdout, r"\d+\.\d+")
         for verb in ([], ["up"], ["down"], ["mount"], ["umount"], ["status"], ["target"],
-                     ["target", "ls"], ["group", "ls"], ["client", "ls"], ["stat"], ["key"]):
+                     ["target", "ls"], ["group", "ls"], ["client", "ls"], ["stat"], ["key"],
+                     ["repair", "status"]):
             self.assertIn("--help", self.cluster.penstock(*verb, "--help").stdout, verb)
         for name in ("penstock-metaserver", "penstock-chunkserver"):
             output = subprocess.run([program(name), "--help"], stdout=subprocess.PIPE, text=True,

@@ -71,7 +71,8 @@ class FailureTest(harness.ClusterTest):
         return all(is_whole(group) for group in self.groups())
 
     def wait_until_in_sync(self):
-        wait_for(self.all_in_sync, 120, "every group whole and in sync again", every_s=0.5)
+        self.cluster.admin("repair", "status", "--wait", "--timeout", "120")
+        self.assertTrue(self.all_in_sync())
 
     def members_of_all_groups(self):
         return {member["target"] for group in self.groups() for member in group["members"]}
@@ -149,6 +150,12 @@ class FailureTest(harness.ClusterTest):
         self.expect(files, "while servers are away")
         problems = self.cluster.admin("status").get("problems", [])
         self.assertTrue(any("offline" in problem for problem in problems), problems)
+        repair = self.cluster.admin("repair", "status")
+        self.assertGreater(repair["groups_below_goal"], 0, repair)
+        late = self.cluster.penstock("repair", "status", "--wait", "--timeout", "1", "--cluster",
+                                     self.cluster.dir, check=False)
+        self.assertEqual(late.returncode, 1, late.stderr)
+        self.assertIn("lack copies", late.stderr)
         self.cluster.up()
         self.wait_until_in_sync()
         return files

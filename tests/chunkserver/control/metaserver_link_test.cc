@@ -38,6 +38,7 @@ struct LinkFixture {
     facts.instance = "instance";
     MetaserverLink::Parts parts{stub.get(),   &identity, targets.get(), &map, &fences, orders.get(),
                                 health.get(), fs,        SystemClock()};
+    parts.lease = &lease;
     link = std::make_unique<MetaserverLink>(facts, parts);
     return link->Start();
   }
@@ -49,6 +50,7 @@ struct LinkFixture {
   ServerIdentity identity;
   MapHolder map;
   FenceTable fences;
+  ServingLease lease{SystemClock(), absl::Milliseconds(1500)};
   ChunkLocks locks;
   std::unique_ptr<Targets> targets;
   std::unique_ptr<HealthSampler> health;
@@ -137,6 +139,25 @@ TEST_CASE("the fences are known from the first answered heartbeat on, not from t
   REQUIRE(!server.fences.known());
   server.cluster.SetSilent(false);
   REQUIRE(Eventually([&] { return server.fences.known(); }));
+}
+
+TEST_CASE("a server that has not got the newest map does not go on serving by its old one",
+          "[chunkserver][control]") {
+  LinkFixture server;
+  wire::ClusterMap map;
+  map.set_version(1);
+  map.set_cluster_id("test-cluster");
+  server.cluster.SetMap(map);
+  REQUIRE(server.Start().ok());
+  REQUIRE(Eventually([&] { return server.lease.holds(); }));
+  wire::HeartbeatResponse newer;
+  newer.set_map_version(2);  // and the stream that brings it is stuck
+  server.cluster.SetAnswer(newer);
+  REQUIRE(Eventually([&] { return !server.lease.holds(); }));
+  map.set_version(2);
+  map.set_since(1);
+  REQUIRE(server.map.Apply(map).ok());
+  REQUIRE(Eventually([&] { return server.lease.holds(); }));
 }
 
 TEST_CASE("the map is followed, also over a broken stream", "[chunkserver][control]") {
