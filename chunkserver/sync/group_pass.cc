@@ -42,7 +42,7 @@ absl::Status GroupPass::CheckGoesOn() const {
   const auto map = parts_.map->Get();
   const Group* group = map->FindGroup(subject_.group.id);
   if (group == nullptr || group->epoch != subject_.group.epoch) {
-    return absl::AbortedError("the group has another epoch");
+    return WithReason(absl::AbortedError("the group has another epoch"), Reason::kStaleEpoch);
   }
   return absl::OkStatus();
 }
