@@ -1,92 +1,14 @@
 """Servers started by hand, each with a --config file, as on several machines."""
 
 import os
-import signal
 import subprocess
-import unittest
-import uuid
 
-import harness
-import scratch
-from cluster_under_test import program, wait_for
+from by_hand import ServersByHand
+from cluster_under_test import program
 from harness import read_file, write_file
 
 
-class ByHandTest(unittest.TestCase):
-    def setUp(self):
-        if harness.is_local():
-            self.skipTest("needs a cluster")
-        self.home = os.path.join(scratch.root(), "by_hand")
-        self.port = scratch.free_base_port()
-        self.cluster_id = str(uuid.uuid4())
-        self.servers = {}
-        for folder in ("", "meta", "cs1", "cs1/t1", "cs1/t2", "cs2", "cs2/t1", "mnt"):
-            os.makedirs(os.path.join(self.home, folder), exist_ok=True)
-        self.addCleanup(scratch.clean, self.home)
-        self.addCleanup(self.stop_all)
-        self.run_command("key", "init", self.at("keys"))
-
-    def at(self, *parts):
-        return os.path.join(self.home, *parts)
-
-    def run_command(self, *arguments, check=True):
-        result = subprocess.run([program(), *arguments], stdin=subprocess.DEVNULL, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-        if check:
-            self.assertEqual(result.returncode, 0, f"{arguments}: {result.stdout}{result.stderr}")
-        return result
-
-    def config(self, name, lines):
-        common = [f'cluster-id = "{self.cluster_id}"', f'key-file = "{self.at("keys/cluster.key")}"',
-                  f'tls-ca = "{self.at("keys/ca.crt")}"', f'tls-cert = "{self.at("keys/server.crt")}"',
-                  f'tls-key = "{self.at("keys/server.key")}"', f'log-file = "{self.at(name)}.log"']
-        write_file(self.at(f"{name}.conf"), ("\n".join(common + lines) + "\n").encode())
-
-    def start(self, name, executable):
-        with open(self.at(f"{name}.out"), "wb") as output:
-            self.servers[name] = subprocess.Popen(
-                [program(executable), "--config", self.at(f"{name}.conf")],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-
-    def start_all(self):
-        self.config("meta-server", [f'dir = "{self.at("meta")}"', f"port = {self.port}",
-                                    f"grpc-port = {self.port + 1}", "replication = 2",
-                                    'chunk-size = "1MiB"', "initial-targets = 3"])
-        self.start("meta-server", "penstock-metaserver")
-        for number, targets in ((1, ["t1", "t2"]), (2, ["t1"])):
-            listed = ", ".join(f'"{self.at(f"cs{number}", target)}"' for target in targets)
-            self.config(f"chunk-server{number}", [
-                f'dir = "{self.at(f"cs{number}")}"', f"port = {self.port + 10 + number}",
-                f'metaserver = "127.0.0.1:{self.port + 1}"', f"target = [{listed}]",
-                'reserve = "64MiB"'])
-            self.start(f"chunk-server{number}", "penstock-chunkserver")
-
-    def stop_all(self):
-        for server in self.servers.values():
-            if server.poll() is None:
-                server.send_signal(signal.SIGTERM)
-        codes = {}
-        for name, server in self.servers.items():
-            try:
-                codes[name] = server.wait(30)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                codes[name] = server.wait()
-        self.servers = {}
-        return codes
-
-    def output(self):
-        return "".join(read_file(self.at(name)).decode(errors="replace")[-1500:]
-                       for name in sorted(os.listdir(self.home)) if name.endswith((".out", ".log")))
-
-    def mount(self):
-        def attempt():
-            self.assertTrue(all(s.poll() is None for s in self.servers.values()), self.output())
-            return self.run_command("mount", f"127.0.0.1:{self.port}", self.at("mnt"), "-o",
-                                    f"key={self.at('keys/cluster.key')},log_file={self.at('mount.log')}",
-                                    check=False).returncode == 0
-        wait_for(attempt, 60, "the mount: " + self.output(), every_s=0.5)
-
+class ByHandTest(ServersByHand):
     def test_servers_with_config_files_serve_stop_cleanly_and_come_back(self):
         self.start_all()
         self.mount()
