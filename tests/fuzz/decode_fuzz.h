@@ -62,6 +62,8 @@ inline const std::vector<RequestType>& RequestTypes() {
       {wire::METHOD_READ_CHUNKS, &wire::ReadChunksRequest::default_instance()},
       {wire::METHOD_STAT_CHUNKS, &wire::StatChunksRequest::default_instance()},
       {wire::METHOD_SYNC_CHUNKS, &wire::SyncChunksRequest::default_instance()},
+      {wire::METHOD_LIST_CHUNKS, &wire::ListChunksRequest::default_instance()},
+      {wire::METHOD_FETCH_CHUNK, &wire::FetchChunkRequest::default_instance()},
   };
   return *types;
 }
