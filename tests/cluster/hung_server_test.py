@@ -1,5 +1,7 @@
 """Servers that hang (SIGSTOP): whoever waits for them can still be ended."""
 
+import ctypes
+import mmap
 import os
 import signal
 import subprocess
@@ -89,8 +91,21 @@ class HungServerTest(harness.ClusterTest):
         os.setxattr(path, "user.a", b"b")
         with open(path, "rb") as file:
             os.fsync(file.fileno())
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            wait_for(lambda: self.is_uncached(file), 20, "the kernel to let go of the pages")
         return self.start_on(path, prepare, call)
+
+    def is_uncached(self, file):
+        """Linux lets pages go as it likes: those that it is still busy with stay."""
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        size = os.fstat(file.fileno()).st_size
+        resident = (ctypes.c_ubyte * ((size + 4095) // 4096))()
+        with mmap.mmap(file.fileno(), size, flags=mmap.MAP_PRIVATE,
+                       prot=mmap.PROT_READ | mmap.PROT_WRITE) as mapped:
+            address = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+            libc = ctypes.CDLL(None, use_errno=True)
+            if libc.mincore(ctypes.c_void_p(address), ctypes.c_size_t(size), resident) != 0:
+                raise OSError(ctypes.get_errno(), "mincore")
+        return not any(page & 1 for page in resident)
 
     def start_on(self, path, prepare, call):
         process = subprocess.Popen(
