@@ -3,6 +3,7 @@
 #include <absl/functional/function_ref.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <map>
 
 #include "metaserver/cluster/cluster_records.h"
@@ -10,6 +11,15 @@
 
 namespace penstock::metaserver {
 namespace {
+
+// Of a group that still counts its copies, or has not had them dropped.
+bool WasMember(const MemberTable& members, TargetId target) {
+  return std::any_of(members.groups().begin(), members.groups().end(), [&](const auto& entry) {
+    const Membership& group = entry.second;
+    return std::binary_search(group.former.begin(), group.former.end(), target) ||
+           std::binary_search(group.basis.begin(), group.basis.end(), target);
+  });
+}
 
 std::string Ago(absl::Duration age) { return absl::StrCat(absl::ToInt64Seconds(age), " s"); }
 
@@ -100,7 +110,8 @@ void AddTargetProblems(const ViewSources& from, const TargetEntry& target, bool 
     view.problems.push_back(absl::StrCat(name, " has only ", target.health.free_bytes() >> 20,
                                          " MiB free: delete files, or free space on its disk"));
   }
-  if (!has_groups && from.formation_problem.empty()) {
+  // One that was away joins its groups again within a tick.
+  if (!has_groups && !WasMember(from.members, target.id()) && from.formation_problem.empty()) {
     view.problems.push_back(absl::StrCat(
         name,
         " holds no groups: it registered after they were formed and stays unused until "
