@@ -1,13 +1,10 @@
 #include "common/placement.h"
 
+#include "common/split_mix.h"
+
 namespace penstock {
 
-uint32_t MixSeed(uint32_t seed) {
-  uint64_t z = uint64_t{seed} + 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return static_cast<uint32_t>((z ^ (z >> 31)) >> 32);
-}
+uint32_t MixSeed(uint32_t seed) { return static_cast<uint32_t>(SplitMix64(seed) >> 32); }
 
 uint32_t ReverseBits(uint32_t v) {
   v = ((v >> 1) & 0x55555555u) | ((v & 0x55555555u) << 1);

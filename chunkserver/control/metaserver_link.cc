@@ -148,7 +148,6 @@ absl::Status MetaserverLink::SendHeartbeat() {
     registered_ = false;
     return absl::OkStatus();
   }
-  last_acknowledged_ns_ = absl::ToInt64Nanoseconds(sent);
   const auto& fenced = response.fenced_sessions();
   parts_.fences->Update(response.fence_version(),
                         std::vector<uint64_t>(fenced.begin(), fenced.end()));

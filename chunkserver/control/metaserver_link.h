@@ -65,10 +65,6 @@ class MetaserverLink {
   void Stop();
 
   bool registered() const { return registered_.load(); }
-  // When the last acknowledged heartbeat was *sent*, by Clock::SinceBoot(). Zero: none was.
-  absl::Duration last_acknowledged() const {
-    return absl::Nanoseconds(last_acknowledged_ns_.load());
-  }
 
  private:
   absl::Status Register();
@@ -82,7 +78,6 @@ class MetaserverLink {
   StopFlag stop_;
   StoppableCalls calls_;
   std::atomic<bool> registered_{false};
-  std::atomic<int64_t> last_acknowledged_ns_{0};
   absl::Duration period_ = absl::Seconds(1);  // only the thread uses it
   std::thread thread_;
 };

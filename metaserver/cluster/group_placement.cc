@@ -6,17 +6,11 @@
 #include <algorithm>
 #include <map>
 
+#include "common/split_mix.h"
 #include "common/status.h"
 
 namespace penstock::metaserver {
 namespace {
-
-uint64_t Mix(uint64_t z) {  // splitmix64
-  z += 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return z ^ (z >> 31);
-}
 
 struct Candidate {
   TargetId id;
@@ -123,8 +117,8 @@ class Placer {
         auto it = pairs_.find(PairKey(i, m));
         together += it == pairs_.end() ? 0 : it->second / c.quota;
       }
-      const std::pair<double, uint64_t> score{together,
-                                              Mix(Mix(request_.seed ^ group) ^ c.id.value())};
+      const std::pair<double, uint64_t> score{
+          together, SplitMix64(SplitMix64(request_.seed ^ group) ^ c.id.value())};
       if (best == candidates_.size() || score < best_score) {
         best = i;
         best_score = score;

@@ -2,17 +2,9 @@
 
 #include <algorithm>
 
+#include "common/split_mix.h"
+
 namespace penstock::metaserver {
-namespace {
-
-uint64_t Mix(uint64_t z) {  // splitmix64
-  z += 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return z ^ (z >> 31);
-}
-
-}  // namespace
 
 SpareTargets::SpareTargets(const TargetFactsMap& facts, Rules rules)
     : facts_(facts), rules_(rules) {
@@ -22,7 +14,7 @@ SpareTargets::SpareTargets(const TargetFactsMap& facts, Rules rules)
 void SpareTargets::Put(TargetId target, const TargetFacts& facts) {
   if (!facts.serving() || facts.syncing >= rules_.repairs_per_target) return;
   const double size = static_cast<double>(std::max<uint64_t>(facts.capacity_bytes, 1));
-  const Rank rank{(facts.groups + 1.0) / size, Mix(rules_.seed ^ target.value()), target};
+  const Rank rank{(facts.groups + 1.0) / size, SplitMix64(rules_.seed ^ target.value()), target};
   ranks_.insert(rank);
   rank_of_[target] = rank;
 }

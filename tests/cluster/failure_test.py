@@ -7,16 +7,9 @@ import time
 
 import harness
 from cluster_under_test import wait_for
-from harness import read_file
+from harness import read_file, write_synced
 
 CHUNK = 4 << 20
-
-
-def write_synced(path, data):
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 class Prober(threading.Thread):

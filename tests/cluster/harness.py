@@ -129,6 +129,13 @@ def write_file(path, data):
         file.write(data)
 
 
+def write_synced(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def read_file(path):
     with open(path, "rb") as file:
         return file.read()

@@ -12,17 +12,10 @@ import time
 import harness
 import scratch
 from cluster_under_test import wait_for
-from harness import describe_tree, first_difference, read_file, write_file
+from harness import describe_tree, first_difference, read_file, write_file, write_synced
 from other_process import OtherProcess
 
 CHUNK = 4 << 20
-
-
-def write_synced(path, data):
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def start_a_program(fd):
