@@ -356,6 +356,11 @@ void EntryCache::FinishRelease(const std::vector<InodeNumber>& leases) {
   }
 }
 
+bool EntryCache::Holds(InodeNumber lease) const {
+  absl::MutexLock lock(&mu_);
+  return leases_.contains(lease.value());
+}
+
 size_t EntryCache::lease_count() const {
   absl::MutexLock lock(&mu_);
   return leases_.size();

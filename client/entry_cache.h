@@ -84,6 +84,7 @@ class EntryCache {
   Dropped TakeReleases();
   void FinishRelease(const std::vector<InodeNumber>& leases);
   std::vector<uint64_t> leases() const;  // those held
+  bool Holds(InodeNumber lease) const;
   size_t lease_count() const;
 
   size_t bytes() const;
