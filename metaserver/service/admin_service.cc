@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/net/grpc_credentials.h"
+#include "metaserver/service/client_problems.h"
 #include "metaserver/store/keys.h"
 #include "metaserver/store/list_count.h"
 
@@ -12,7 +13,6 @@ namespace penstock::metaserver {
 namespace {
 
 constexpr uint64_t kCountAtMost = 100000;  // of background work: beyond it nobody needs the number
-constexpr absl::Duration kSilentClient = absl::Seconds(10);
 
 template <typename From, typename To>
 void Copy(const From& from, To* to) {
@@ -57,11 +57,8 @@ grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusReques
                                   wire::StatusResponse* response) {
   ClusterView view = sources_.cluster->View();
   const std::vector<wire::ClientInfo> clients = Clients();
-  for (const wire::ClientInfo& client : clients) {
-    if (client.last_heartbeat_ms() <= Milliseconds(kSilentClient)) continue;
-    view.problems.push_back(absl::StrCat("client ", client.hostname(), ":", client.mountpoint(),
-                                         " is silent for ", client.last_heartbeat_ms() / 1000,
-                                         " s: unmount it there if it is gone for good"));
+  for (std::string& problem : ClientProblems(clients, view.servers)) {
+    view.problems.push_back(std::move(problem));
   }
   response->set_cluster_id(sources_.cluster->cluster_id());
   response->set_metaserver_version(PENSTOCK_VERSION);
