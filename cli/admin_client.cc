@@ -100,4 +100,23 @@ absl::StatusOr<wire::StatPathResponse> AdminClient::StatPath(const std::string& 
   return Call(&wire::Admin::Stub::StatPath, request, kTimeout);
 }
 
+absl::Status AdminClient::CreateBackup(
+    absl::FunctionRef<absl::Status(const wire::BackupPart&)> take) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       absl::ToChronoMilliseconds(kStreamTimeout));
+  const auto reader = stub_->CreateBackup(&context, wire::CreateBackupRequest());
+  absl::Status taken;
+  for (wire::BackupPart part; taken.ok() && reader->Read(&part);) taken = take(part);
+  if (!taken.ok()) context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  if (!taken.ok()) return taken;
+  return status.ok() ? absl::OkStatus() : Explain(status, kStreamTimeout);
+}
+
+absl::StatusOr<wire::FinishRestoreResponse> AdminClient::FinishRestore(
+    const wire::FinishRestoreRequest& request) {
+  return Call(&wire::Admin::Stub::FinishRestore, request, absl::Minutes(1));
+}
+
 }  // namespace penstock::cli

@@ -2,6 +2,7 @@
 // and every failure says what to look at.
 #pragma once
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
@@ -23,9 +24,14 @@ class AdminClient {
   absl::StatusOr<wire::ListClientsResponse> ListClients();
   absl::StatusOr<wire::EvictClientResponse> EvictClient(uint64_t session);
   absl::StatusOr<wire::StatPathResponse> StatPath(const std::string& path);
+  // `take` gets each part; its error ends the call.
+  absl::Status CreateBackup(absl::FunctionRef<absl::Status(const wire::BackupPart&)> take);
+  absl::StatusOr<wire::FinishRestoreResponse> FinishRestore(
+      const wire::FinishRestoreRequest& request);
 
  private:
   static constexpr absl::Duration kTimeout = absl::Seconds(10);
+  static constexpr absl::Duration kStreamTimeout = absl::Hours(72);  // all metadata is read
 
   AdminClient(FoundCluster cluster, std::unique_ptr<wire::Admin::Stub> stub)
       : cluster_(std::move(cluster)), stub_(std::move(stub)) {}

@@ -10,6 +10,7 @@
 #include "common/net/tcp_transport.h"
 #include "common/program.h"
 #include "common/status.h"
+#include "metaserver/backup/restore.h"
 #include "metaserver/log/single_node_log.h"
 
 namespace penstock::metaserver {
@@ -73,6 +74,7 @@ absl::StatusOr<std::unique_ptr<Metaserver>> Metaserver::Start(const MetaserverOp
 absl::Status Metaserver::OpenState() {
   RETURN_IF_ERROR(PosixFileSystem()->MakeDirectory(options_.dir));
   ASSIGN_OR_RETURN(lock_, DirectoryLock::Take(options_.dir));
+  RETURN_IF_ERROR(CheckNotHalfRestored(options_.dir, PosixFileSystem()));
   ASSIGN_OR_RETURN(store_, MetaStore::Open({.dir = options_.dir + "/db",
                                             .block_cache_bytes = options_.block_cache}));
   ASSIGN_OR_RETURN(log_, SingleNodeLog::Open(store_.get()));

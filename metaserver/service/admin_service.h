@@ -1,7 +1,8 @@
-// AdminService answers the admin verbs of `penstock` over gRPC (proto/admin.proto). Reads only.
+// AdminService answers the admin verbs of `penstock` over gRPC (proto/admin.proto).
 // Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "common/clock.h"
@@ -36,12 +37,19 @@ class AdminService final : public wire::Admin::Service {
                            wire::EvictClientResponse* response) override;
   grpc::Status StatPath(grpc::ServerContext* context, const wire::StatPathRequest* request,
                         wire::StatPathResponse* response) override;
+  // One at a time: each keeps what is overwritten meanwhile on the disk.
+  grpc::Status CreateBackup(grpc::ServerContext* context, const wire::CreateBackupRequest* request,
+                            grpc::ServerWriter<wire::BackupPart>* writer) override;
+  grpc::Status FinishRestore(grpc::ServerContext* context,
+                             const wire::FinishRestoreRequest* request,
+                             wire::FinishRestoreResponse* response) override;
 
  private:
   std::vector<wire::ClientInfo> Clients() const;
 
   const Sources sources_;
   const absl::Duration started_;
+  std::atomic<bool> backup_runs_{false};
 };
 
 }  // namespace penstock::metaserver

@@ -15,7 +15,6 @@
 namespace penstock::metaserver {
 namespace {
 
-constexpr uint32_t kStoreFormat = 1;
 constexpr std::string_view kFormatKey = "format";
 // Creates in one directory leave one operand each on its inode; from this many on, RocksDB folds
 // them when it writes, so that a read never folds more.

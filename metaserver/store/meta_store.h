@@ -17,6 +17,8 @@ struct MetaStoreOptions {
   uint64_t block_cache_bytes = 256ull << 20;
 };
 
+inline constexpr uint32_t kStoreFormat = 1;
+
 enum class Family { kDefault, kDentry, kInode, kXattr, kOrphan, kSession, kDataset, kCluster };
 
 class MetaStore {
