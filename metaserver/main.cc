@@ -30,6 +30,8 @@ void AddStorageFlags(CLI::App& app, MetaserverOptions& o) {
       ->capture_default_str();
   app.add_option("--restore", o.restore,
                  "restore this backup into the empty --dir, then end (`penstock backup restore`)");
+  AddBytes(app, "--reserve", o.reserve,
+           "free space of the disk below which names are read-only (ENOSPC)");
   AddBytes(app, "--block-cache", o.block_cache, "memory for metadata read from disk");
 }
 

@@ -63,6 +63,10 @@ grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusReques
                                          " is silent for ", client.last_heartbeat_ms() / 1000,
                                          " s: unmount it there if it is gone for good"));
   }
+  if (std::string problem = sources_.space->Problem(); !problem.empty()) {
+    response->set_read_only(true);
+    view.problems.insert(view.problems.begin(), std::move(problem));
+  }
   response->set_cluster_id(sources_.cluster->cluster_id());
   response->set_metaserver_version(PENSTOCK_VERSION);
   response->set_metaserver_address(sources_.address);

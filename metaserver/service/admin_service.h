@@ -9,6 +9,7 @@
 #include "metaserver/cluster/cluster_state.h"
 #include "metaserver/locks/file_locks.h"
 #include "metaserver/namespace.h"
+#include "metaserver/space_guard.h"
 #include "proto/admin.grpc.pb.h"
 
 namespace penstock::metaserver {
@@ -20,6 +21,7 @@ class AdminService final : public wire::Admin::Service {
     ClusterState* cluster = nullptr;
     Namespace* names = nullptr;
     FileLocks* locks = nullptr;
+    SpaceGuard* space = nullptr;
     Clock* clock = nullptr;
     std::string address;  // of Penstock RPC, "host:port", for people
   };

@@ -116,6 +116,11 @@ rocksdb::ColumnFamilyHandle* MetaStore::family(Family family) const {
   return handles_[static_cast<size_t>(family)];
 }
 
+absl::Status MetaStore::RecoverFromFullDisk() const {
+  RETURN_IF_ERROR(FromRocks(db_->Resume(), "resume after a full disk"));
+  return FromRocks(db_->Flush(rocksdb::FlushOptions(), handles_), "store what is in memory");
+}
+
 absl::StatusOr<std::string> MetaStore::Get(Family family_id, std::string_view key) const {
   std::string value;
   const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), family(family_id),
