@@ -28,6 +28,9 @@ class AdminClient {
   absl::Status CreateBackup(absl::FunctionRef<absl::Status(const wire::BackupPart&)> take);
   absl::StatusOr<wire::FinishRestoreResponse> FinishRestore(
       const wire::FinishRestoreRequest& request);
+  absl::Status ReadFacts(absl::FunctionRef<absl::Status(const wire::Facts&)> take);
+  absl::StatusOr<wire::InodeFacts> DescribeInode(uint64_t ino);
+  absl::StatusOr<wire::ApplyFixesResponse> ApplyFixes(const wire::ApplyFixesRequest& request);
 
  private:
   static constexpr absl::Duration kTimeout = absl::Seconds(10);
@@ -40,6 +43,10 @@ class AdminClient {
                                                                           const Request&,
                                                                           Response*),
                                 const Request& request, absl::Duration timeout);
+  template <typename Request, typename Part>
+  absl::Status ReadAll(std::unique_ptr<grpc::ClientReader<Part>> (wire::Admin::Stub::*method)(
+                           grpc::ClientContext*, const Request&),
+                       absl::FunctionRef<absl::Status(const Part&)> take);
   absl::Status Explain(const grpc::Status& status, absl::Duration timeout) const;
 
   FoundCluster cluster_;

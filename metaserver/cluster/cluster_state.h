@@ -71,6 +71,10 @@ class ClusterState : public SpaceSource {
   absl::StatusOr<wire::FinishRestoreResponse> FinishRestore(
       const wire::FinishRestoreRequest& request);
 
+  // The member takes another's state, chunk by chunk, as one that comes back does.
+  // FAILED_PRECONDITION: no other in-sync member is live.
+  absl::Status SyncCopy(GroupId id, TargetId target);
+
   // This process stood still for so long (a stopped machine or VM): silence in that time is not the
   // servers'. Called by the thread.
   void StoodStill(absl::Duration time);

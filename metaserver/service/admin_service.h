@@ -45,6 +45,13 @@ class AdminService final : public wire::Admin::Service {
   grpc::Status FinishRestore(grpc::ServerContext* context,
                              const wire::FinishRestoreRequest* request,
                              wire::FinishRestoreResponse* response) override;
+  grpc::Status ReadFacts(grpc::ServerContext* context, const wire::ReadFactsRequest* request,
+                         grpc::ServerWriter<wire::Facts>* writer) override;
+  grpc::Status DescribeInodes(grpc::ServerContext* context,
+                              const wire::DescribeInodesRequest* request,
+                              wire::DescribeInodesResponse* response) override;
+  grpc::Status ApplyFixes(grpc::ServerContext* context, const wire::ApplyFixesRequest* request,
+                          wire::ApplyFixesResponse* response) override;
 
  private:
   std::vector<wire::ClientInfo> Clients() const;
