@@ -64,6 +64,8 @@ int RunCommand(const std::vector<std::string>& arguments) {
   AddTarget(app, program);
   AddGroup(app, program);
   AddRepair(app, program);
+  AddBackup(app, program);
+  AddFsck(app, program);
   AddClient(app, program);
   AddStat(app, program);
   AddKey(app, program);

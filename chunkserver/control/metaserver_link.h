@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "chunkserver/control/grpc_calls.h"
+#include "chunkserver/control/held_groups.h"
 #include "chunkserver/control/order_worker.h"
 #include "chunkserver/control/target_health.h"
 #include "chunkserver/server_identity.h"
@@ -55,6 +56,7 @@ class MetaserverLink {
     Clock* clock = nullptr;
     const GroupSync* sync = nullptr;  // null: nothing is reported of it
     ServingLease* lease = nullptr;    // renewed by acknowledged heartbeats
+    HeldGroups* held = nullptr;       // null: nothing is reported of it
   };
   MetaserverLink(ServerFacts facts, Parts parts);  // all parts outlive it
   ~MetaserverLink() { Stop(); }

@@ -60,6 +60,10 @@ grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusReques
   for (std::string& problem : ClientProblems(clients, view.servers)) {
     view.problems.push_back(std::move(problem));
   }
+  if (std::string problem = sources_.space->Problem(); !problem.empty()) {
+    response->set_read_only(true);
+    view.problems.insert(view.problems.begin(), std::move(problem));
+  }
   response->set_cluster_id(sources_.cluster->cluster_id());
   response->set_metaserver_version(PENSTOCK_VERSION);
   response->set_metaserver_address(sources_.address);
@@ -72,6 +76,7 @@ grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusReques
   Copy(clients, response->mutable_clients());
   Copy(view.classes, response->mutable_classes());
   *response->mutable_repair() = view.repair;
+  response->set_restored(view.restored);
   Copy(view.problems, response->mutable_problems());
   response->set_capacity_bytes(view.capacity_bytes);
   response->set_free_bytes(view.free_bytes);
