@@ -133,6 +133,8 @@ class Rounds(ServersByHand):
                 self.assertIsNone(self.servers[name].poll(), f"{name} has ended\n{self.output()}")
             else:
                 self.start(name, f"penstock-{'metaserver' if name[0] == 'm' else 'chunkserver'}")
+        wait_for(lambda: self.run_command("status", *self.cluster_arguments(),
+                                          check=False).returncode == 0, 60, "the metaserver", 0.5)
         self.run_command("repair", "status", "--wait", "--timeout", "110",
                          *self.cluster_arguments())
 
