@@ -116,6 +116,7 @@ struct ChunkServer::Parts {
   std::unique_ptr<OrderWorker> orders;
   std::unique_ptr<GroupSync> sync;
   std::unique_ptr<MapWatch> watch;
+  std::optional<SettingFollower> settings;
   std::unique_ptr<MetaserverLink> link;
 
   // What the settings name is there, before a disk is touched.
@@ -123,6 +124,7 @@ struct ChunkServer::Parts {
   absl::Status OpenTargets(const std::string& boot_id);
   absl::Status Listen();
   absl::Status Join(const std::string& boot_id);
+  void FollowSettings();
 };
 
 absl::Status ChunkServer::Parts::Prepare() {
@@ -164,6 +166,18 @@ absl::Status ChunkServer::Parts::Listen() {
   return server->Start();
 }
 
+void ChunkServer::Parts::FollowSettings() {
+  ClusterSettings own;
+  own.sync_bytes_per_second = options.sync_bytes_per_second;
+  own.reserve_bytes = options.reserve_bytes;
+  settings.emplace(own, [this](const ClusterSettings& now) {
+    sync->SetRate(now.sync_bytes_per_second);
+    for (const auto& target : targets->all()) {
+      if (target->is_open()) target->store->SetReserve(now.reserve_bytes);
+    }
+  });
+}
+
 absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   health = std::make_unique<HealthSampler>(targets.get(), boot_id);
   health->Start();
@@ -187,6 +201,7 @@ absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   facts.rack = options.rack;
   facts.version = PENSTOCK_VERSION;
   facts.call_timeout = options.heartbeat_timeout;
+  facts.fence_after = options.fence_after;
   MetaserverLink::Parts parts;
   parts.stub = stub.get();
   parts.identity = &identity;
@@ -199,6 +214,8 @@ absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   parts.clock = clock;
   parts.sync = sync.get();
   parts.lease = &*lease;
+  FollowSettings();
+  parts.settings = &*settings;
   link = std::make_unique<MetaserverLink>(std::move(facts), parts);
   RETURN_IF_ERROR(link->Start());
   watch = std::make_unique<MapWatch>(stub.get(), &map);

@@ -54,9 +54,10 @@ void AddTimeFlags(CLI::App& app, MetaserverOptions& o) {
   AddDuration(app, "--reclaim-grace", o.reclaim_grace,
               "deleted data stays on disk at least so long");
   AddDuration(app, "--offline-after", o.offline_after,
-              "a chunkserver silent for longer is offline");
+              "a chunkserver silent for longer is offline, unless offline.after is set");
   AddDuration(app, "--repair-after", o.repair_after,
-              "then another target takes the place of one that is away");
+              "then another target takes the place of one that is away, unless "
+              "repair.after is set");
 }
 
 int Fail(const absl::Status& status, bool log_is_a_file) {

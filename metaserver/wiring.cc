@@ -82,8 +82,9 @@ absl::Status Metaserver::OpenState() {
                                        .initial_targets = options_.initial_targets,
                                        .offline_after = options_.offline_after,
                                        .repair_after = options_.repair_after};
-  auto cluster =
-      ClusterState::Open(cluster_options, {store_.get(), log_.get(), clock_, FirstOrderId()});
+  ASSIGN_OR_RETURN(events_, EventLog::Open({}, store_.get(), log_.get(), clock_));
+  auto cluster = ClusterState::Open(
+      cluster_options, {store_.get(), log_.get(), clock_, FirstOrderId(), events_.get()});
   if (!cluster.ok()) return Annotate(cluster.status(), options_.dir);
   cluster_ = *std::move(cluster);
   if (cluster_->created()) {
@@ -96,6 +97,7 @@ absl::Status Metaserver::OpenState() {
   names.sessions.timeout = options_.session_timeout;
   names.sessions.expiry = options_.session_expiry;
   ASSIGN_OR_RETURN(names_, Namespace::Open(names, store_.get(), log_.get(), clock_));
+  names_->sessions().SetEvents(events_.get());
   lock_events_ = std::make_unique<LockEvents>(&names_->events());
   file_locks_ = std::make_unique<FileLocks>(FileLocksOptions(), lock_events_.get());
   lock_service_ = std::make_unique<LockService>(file_locks_.get(), &names_->sessions());
@@ -121,6 +123,9 @@ absl::Status Metaserver::Serve(net::ClusterKey key) {
   meta_service_->Register(*rpc_);
   lock_service_->Register(*rpc_);
 
+  events_->Add(Severity::kInfo, "metaserver.started",
+               absl::StrCat("the metaserver has started, version ", PENSTOCK_VERSION));
+  events_->Start();
   cluster_->Start();
   meta_service_->Start();
   RETURN_IF_ERROR(Annotate(rpc_->Start(), absl::StrCat("cannot listen on ", options_.listen, ":",
@@ -131,6 +136,7 @@ absl::Status Metaserver::Serve(net::ClusterKey key) {
       AdminService::Sources{.cluster = cluster_.get(),
                             .names = names_.get(),
                             .locks = file_locks_.get(),
+                            .events = events_.get(),
                             .clock = clock_,
                             .address = absl::StrCat(host, ":", rpc_->port())});
   ASSIGN_OR_RETURN(control_,
@@ -148,6 +154,7 @@ void Metaserver::Stop() {
   if (rpc_ != nullptr) rpc_->Stop();
   if (meta_service_ != nullptr) meta_service_->Stop();
   if (cluster_ != nullptr) cluster_->Stop();
+  if (events_ != nullptr) events_->Stop();
   if (log_ != nullptr) {
     const absl::Status synced = log_->Sync();
     if (!synced.ok()) SPDLOG_ERROR("log not synced error={}", Quoted(synced.ToString()));

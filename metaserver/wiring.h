@@ -13,6 +13,7 @@
 #include "common/net/transport.h"
 #include "metaserver/cluster/cluster_state.h"
 #include "metaserver/directory_lock.h"
+#include "metaserver/events/event_log.h"
 #include "metaserver/locks/file_locks.h"
 #include "metaserver/locks/lock_events.h"
 #include "metaserver/log/replicated_log.h"
@@ -56,6 +57,7 @@ class Metaserver {
   std::unique_ptr<net::Transport> transport_;
   std::unique_ptr<MetaStore> store_;
   std::unique_ptr<ReplicatedLog> log_;
+  std::unique_ptr<EventLog> events_;
   std::unique_ptr<ClusterState> cluster_;
   std::unique_ptr<Namespace> names_;
   std::unique_ptr<LockEvents> lock_events_;

@@ -16,6 +16,7 @@
 
 #include "chunkserver/control/grpc_calls.h"
 #include "chunkserver/control/order_worker.h"
+#include "chunkserver/control/setting_follower.h"
 #include "chunkserver/control/target_health.h"
 #include "chunkserver/server_identity.h"
 #include "chunkserver/service/fence_table.h"
@@ -37,7 +38,8 @@ struct ServerFacts {
   std::string boot_id;   // of the machine
   std::string instance;  // of this process
   std::string rack;
-  std::string version;  // of the program
+  std::string version;         // of the program
+  absl::Duration fence_after;  // the lease's
   absl::Duration call_timeout = absl::Seconds(2);
 };
 
@@ -53,8 +55,9 @@ class MetaserverLink {
     HealthSampler* health = nullptr;
     FileSystem* fs = nullptr;
     Clock* clock = nullptr;
-    const GroupSync* sync = nullptr;  // null: nothing is reported of it
-    ServingLease* lease = nullptr;    // renewed by acknowledged heartbeats
+    const GroupSync* sync = nullptr;      // null: nothing is reported of it
+    ServingLease* lease = nullptr;        // renewed by acknowledged heartbeats
+    SettingFollower* settings = nullptr;  // null: none are taken
   };
   MetaserverLink(ServerFacts facts, Parts parts);  // all parts outlive it
   ~MetaserverLink() { Stop(); }

@@ -37,7 +37,7 @@ absl::Status SlabChunkStore::CheckChange(ChunkVersion version, const ChunkChange
 absl::Status SlabChunkStore::CheckSpace(const ChunkImage& base, const ChunkChange& change) {
   if (!ImageWriter::NeedsSpace(base, change)) return absl::OkStatus();
   ASSIGN_OR_RETURN(DiskSpace space, fs_->Space(options_.dir));
-  if (space.free_bytes < options_.reserve_bytes + change.data.size()) {
+  if (space.free_bytes < reserve_bytes_ + change.data.size()) {
     return PosixError(ENOSPC, "the target is full up to its reserve");
   }
   return absl::OkStatus();

@@ -181,6 +181,8 @@ class ChunkStore {
                                   absl::FunctionRef<bool(const ChunkKey&, const ChunkInfo&)>) = 0;
 
   virtual absl::StatusOr<SpaceUsage> Space() = 0;
+  // From the next write on; what lies in the reserve already stays.
+  virtual void SetReserve(uint64_t bytes) = 0;
   virtual uint64_t checksum_errors() const = 0;
   virtual uint64_t io_errors() const = 0;
   virtual const TargetIdentity& identity() const = 0;

@@ -80,7 +80,8 @@ SlabChunkStore::SlabChunkStore(ChunkStoreOptions options, TargetIdentity identit
       index_(std::move(index)),
       slabs_(SlabDir(options_.dir), options_.slab_bytes, seams.fs),
       slots_(options_.slab_bytes),
-      reader_(&slabs_, index_.get()) {}
+      reader_(&slabs_, index_.get()),
+      reserve_bytes_(options_.reserve_bytes) {}
 
 SlabChunkStore::~SlabChunkStore() {
   if (barrier_) barrier_->Stop();

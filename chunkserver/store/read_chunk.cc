@@ -123,8 +123,9 @@ absl::StatusOr<SpaceUsage> SlabChunkStore::Space() {
   SpaceUsage usage;
   usage.capacity_bytes = disk.capacity_bytes;
   usage.device = disk.device;
-  if (disk.free_bytes > options_.reserve_bytes) {
-    usage.free_bytes = disk.free_bytes - options_.reserve_bytes + slots_.reusable_bytes();
+  const uint64_t reserve_bytes = reserve_bytes_;
+  if (disk.free_bytes > reserve_bytes) {
+    usage.free_bytes = disk.free_bytes - reserve_bytes + slots_.reusable_bytes();
   }
   usage.stored_bytes = static_cast<uint64_t>(std::max<int64_t>(0, totals.stored_bytes));
   usage.chunks = static_cast<uint64_t>(std::max<int64_t>(0, totals.chunks));

@@ -14,8 +14,11 @@ namespace penstock::metaserver {
 struct RegistrationRules {
   std::string cluster_id;
   absl::Duration now;            // Clock::SinceBoot()
-  absl::Duration offline_after;  // a server silent for longer may be replaced
+  absl::Duration offline_after;  // a server silent for longer may be replaced; at least twice
+                                 // the time after which it stops serving by itself
 };
+
+absl::Duration FenceAfter(const wire::RegisterRequest& request);
 
 struct RegistrationPlan {
   record::Server server;

@@ -1,24 +1,27 @@
-// AdminService answers the admin verbs of `penstock` over gRPC (proto/admin.proto). Reads only.
-// Thread-safe.
+// AdminService answers the admin verbs of `penstock` over gRPC (proto/admin.proto): decode, call
+// the part that knows, encode. Thread-safe.
 #pragma once
 
 #include <string>
 
 #include "common/clock.h"
 #include "metaserver/cluster/cluster_state.h"
+#include "metaserver/events/event_log.h"
 #include "metaserver/locks/file_locks.h"
 #include "metaserver/namespace.h"
 #include "proto/admin.grpc.pb.h"
 
 namespace penstock::metaserver {
 
-class AdminService final : public wire::Admin::Service {
+class AdminService final
+    : public wire::Admin::WithCallbackMethod_FollowEvents<wire::Admin::Service> {
  public:
   // All must outlive the service.
   struct Sources {
     ClusterState* cluster = nullptr;
     Namespace* names = nullptr;
     FileLocks* locks = nullptr;
+    EventLog* events = nullptr;
     Clock* clock = nullptr;
     std::string address;  // of Penstock RPC, "host:port", for people
   };
@@ -36,6 +39,15 @@ class AdminService final : public wire::Admin::Service {
                            wire::EvictClientResponse* response) override;
   grpc::Status StatPath(grpc::ServerContext* context, const wire::StatPathRequest* request,
                         wire::StatPathResponse* response) override;
+  grpc::Status ListSettings(grpc::ServerContext* context, const wire::ListSettingsRequest* request,
+                            wire::ListSettingsResponse* response) override;
+  grpc::Status ChangeSetting(grpc::ServerContext* context,
+                             const wire::ChangeSettingRequest* request,
+                             wire::ChangeSettingResponse* response) override;
+  grpc::Status ListEvents(grpc::ServerContext* context, const wire::ListEventsRequest* request,
+                          wire::EventList* response) override;
+  grpc::ServerWriteReactor<wire::EventList>* FollowEvents(
+      grpc::CallbackServerContext* context, const wire::FollowEventsRequest* request) override;
 
  private:
   std::vector<wire::ClientInfo> Clients() const;

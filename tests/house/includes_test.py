@@ -42,7 +42,8 @@ HOMES = {
 }
 # Prepare builds RocksDB write batches, so the state machine's operations may name that one class.
 WRITE_BATCH_ONLY = ["metaserver/ops", "metaserver/namespace", "metaserver/mutation",
-                    "metaserver/session", "metaserver/cluster", "metaserver/reclaim"]
+                    "metaserver/session", "metaserver/cluster", "metaserver/reclaim",
+                    "metaserver/events"]
 
 
 def folder_of(path):
