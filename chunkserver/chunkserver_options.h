@@ -37,6 +37,7 @@ struct ChunkserverOptions {
   absl::Duration stop_grace = absl::Seconds(5);  // for calls under way at SIGTERM
   std::string log_level = "info";
   std::string log_file;  // empty: standard error
+  std::string metrics;   // HOST:PORT for Prometheus; empty: none
 };
 
 }  // namespace penstock::chunkserver

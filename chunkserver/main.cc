@@ -57,6 +57,8 @@ void AddOptions(CLI::App& app, ChunkserverOptions& options) {
                         "half of the cluster's offline.after");
   penstock::AddDuration(app, "--stop-grace", options.stop_grace,
                         "time for calls under way at SIGTERM");
+  app.add_option("--metrics", options.metrics,
+                 "HOST:PORT that serves metrics for Prometheus; open to whoever reaches it");
   app.add_option("--log-level", options.log_level, "debug, info, warning or error");
   app.add_option("--log-file", options.log_file, "log file; default: standard error");
 }

@@ -42,6 +42,8 @@ void AddNetworkFlags(CLI::App& app, MetaserverOptions& o) {
   app.add_option("--tls-ca", o.tls.ca_cert, "certificate of the cluster CA, PEM");
   app.add_option("--tls-cert", o.tls.cert, "this server's certificate, PEM");
   app.add_option("--tls-key", o.tls.key, "its key, PEM");
+  app.add_option("--metrics", o.metrics,
+                 "HOST:PORT that serves metrics for Prometheus; open to whoever reaches it");
   app.add_option("--rpc-threads", o.rpc_threads, "threads that answer Penstock RPC")
       ->capture_default_str();
   app.add_option("--meta-workers", o.meta_workers, "metadata changes at once")

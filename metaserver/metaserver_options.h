@@ -39,6 +39,7 @@ struct MetaserverOptions {
   uint32_t meta_workers = 16;         // metadata changes at once
   uint64_t block_cache = 256 * kMiB;  // memory for metadata read from disk
 
+  std::string metrics;  // HOST:PORT for Prometheus; empty: none
   std::string log_level = "info";
   std::string log_file;  // empty: standard error
 };

@@ -11,6 +11,7 @@
 #include "common/program.h"
 #include "common/status.h"
 #include "metaserver/log/single_node_log.h"
+#include "metaserver/metaserver_metrics.h"
 
 namespace penstock::metaserver {
 namespace {
@@ -39,7 +40,7 @@ absl::Status CheckOptions(const MetaserverOptions& options) {
   if (options.rpc_threads == 0 || options.meta_workers == 0) {
     return absl::InvalidArgumentError("--rpc-threads and --meta-workers must be at least 1");
   }
-  return absl::OkStatus();
+  return options.metrics.empty() ? absl::OkStatus() : CheckMetricsAddress(options.metrics);
 }
 
 // An order's acknowledgement may arrive after a restart; it must not meet a new order.
@@ -143,11 +144,25 @@ absl::Status Metaserver::Serve(net::ClusterKey key) {
                    ControlServer::Start({options_.listen, options_.grpc_port, options_.tls},
                                         {cluster_service_.get(), admin_service_.get()}));
   reclaimer_->Start();
+  return ServeMetrics();
+}
+
+absl::Status Metaserver::ServeMetrics() {
+  if (options_.metrics.empty()) return absl::OkStatus();
+  const MetricSources sources{.cluster = cluster_.get(),
+                              .names = names_.get(),
+                              .locks = file_locks_.get(),
+                              .reclaimer = reclaimer_.get(),
+                              .service = meta_service_.get(),
+                              .rpc = rpc_.get()};
+  auto source = [sources] { return MetaserverMetrics(sources); };
+  ASSIGN_OR_RETURN(metrics_, MetricsServer::Listen(options_.metrics, source));
   return absl::OkStatus();
 }
 
 // Askers first, then the work in the background, then the log: what was acknowledged is synced.
 void Metaserver::Stop() {
+  metrics_.reset();
   if (reclaimer_ != nullptr) reclaimer_->Stop();
   if (control_ != nullptr) control_->Stop();
   if (meta_service_ != nullptr) meta_service_->StopWaiting();

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/clock.h"
+#include "common/metrics_server.h"
 #include "common/net/cluster_key.h"
 #include "common/net/rpc_server.h"
 #include "common/net/transport.h"
@@ -48,6 +49,7 @@ class Metaserver {
   Metaserver(const MetaserverOptions& options, Clock* clock);
   absl::Status OpenState();
   absl::Status Serve(net::ClusterKey key);
+  absl::Status ServeMetrics();
 
   const MetaserverOptions options_;
   Clock* const clock_;  // not owned
@@ -69,6 +71,7 @@ class Metaserver {
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<net::RpcServer> rpc_;
   std::unique_ptr<ControlServer> control_;
+  std::unique_ptr<MetricsServer> metrics_;  // nullptr: not wanted
 };
 
 }  // namespace penstock::metaserver

@@ -52,6 +52,7 @@ absl::StatusOr<WrittenImage> SlabChunkStore::WriteImage(const ChunkKey& key,
     return absl::DataLossError("the chunk is quarantined");
   }
   RETURN_IF_ERROR(CheckSpace(base, change));
+  LatencyTimer timer(&times_.write);
   absl::StatusOr<WrittenImage> written = writer_->Apply(base, change, deferred_->HasRoom());
   if (written.ok()) return written;
   if (!absl::IsDataLoss(written.status())) {

@@ -105,7 +105,7 @@ absl::Status SlabChunkStore::Start(const std::string& boot_id) {
   state.boot_id = boot_id;
   barrier_ = std::make_unique<chunkserver::Barrier>(
       chunkserver::Barrier::Parts{index_.get(), journal_.get(), &slabs_, &slots_, deferred_.get(),
-                                  clock_},
+                                  clock_, &times_.barrier},
       options_.barrier_every, std::move(state));
   if (new_boot) {
     // What was decided is durable, under the new boot id, before anything builds on it.

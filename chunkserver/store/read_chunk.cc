@@ -57,7 +57,9 @@ absl::StatusOr<ReadResult> SlabChunkStore::ReadOnce(const ChunkKey& key, uint32_
 
 absl::StatusOr<ReadResult> SlabChunkStore::ReadNoWait(const ChunkKey& key, uint32_t offset,
                                                       absl::Span<char> into) {
+  LatencyTimer timer(&times_.read);
   absl::StatusOr<ReadResult> result = ReadOnce(key, offset, into, ImageReader::Wait::kNo);
+  if (!result.ok()) timer.Forget();
   // Wrong bytes or a race: Read() finds out which.
   if (absl::IsDataLoss(result.status())) return absl::AbortedError("read again, waiting");
   return result;
@@ -65,6 +67,7 @@ absl::StatusOr<ReadResult> SlabChunkStore::ReadNoWait(const ChunkKey& key, uint3
 
 absl::StatusOr<ReadResult> SlabChunkStore::Read(const ChunkKey& key, uint32_t offset,
                                                 absl::Span<char> into) {
+  LatencyTimer timer(&times_.read);
   absl::StatusOr<ReadResult> result = ReadOnce(key, offset, into, ImageReader::Wait::kYes);
   if (result.ok()) return result;
   // The chunk may have been changed and its slot reused since its record was read. Under its lock
