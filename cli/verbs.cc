@@ -61,6 +61,7 @@ int RunCommand(const std::vector<std::string>& arguments) {
   AddRestart(app, program);
   AddUmount(app, program);
   AddStatus(app, program);
+  AddDoctor(app, program);
   AddServer(app, program);
   AddTarget(app, program);
   AddGroup(app, program);

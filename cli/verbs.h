@@ -38,6 +38,7 @@ void AddMountClient(CLI::App& app, Program& program);  // of the supervisor, not
 void AddRestart(CLI::App& app, Program& program);
 void AddUmount(CLI::App& app, Program& program);
 void AddStatus(CLI::App& app, Program& program);
+void AddDoctor(CLI::App& app, Program& program);
 void AddServer(CLI::App& app, Program& program);
 void AddTarget(CLI::App& app, Program& program);
 void AddGroup(CLI::App& app, Program& program);
