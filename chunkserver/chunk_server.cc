@@ -14,6 +14,7 @@
 
 #include "chunkserver/chain/pending_settler.h"
 #include "chunkserver/chain/write_chain.h"
+#include "chunkserver/chunkserver_metrics.h"
 #include "chunkserver/control/map_watch.h"
 #include "chunkserver/control/metaserver_link.h"
 #include "chunkserver/control/order_worker.h"
@@ -49,7 +50,7 @@ absl::Status CheckOptions(const ChunkserverOptions& options) {
   if (options.read_threads < 1 || options.write_threads < 1 || options.reactor_threads < 1) {
     return absl::InvalidArgumentError("every kind of thread is needed at least once");
   }
-  return absl::OkStatus();
+  return options.metrics.empty() ? absl::OkStatus() : CheckMetricsAddress(options.metrics);
 }
 
 // One process a directory. Held until the descriptor is closed.
@@ -117,6 +118,8 @@ struct ChunkServer::Parts {
   std::unique_ptr<GroupSync> sync;
   std::unique_ptr<HeldGroups> held;
   std::unique_ptr<MapWatch> watch;
+  std::optional<SettingFollower> settings;
+  std::unique_ptr<MetricsServer> metrics;  // null: not wanted
   std::unique_ptr<MetaserverLink> link;
 
   // What the settings name is there, before a disk is touched.
@@ -124,6 +127,8 @@ struct ChunkServer::Parts {
   absl::Status OpenTargets(const std::string& boot_id);
   absl::Status Listen();
   absl::Status Join(const std::string& boot_id);
+  void FollowSettings();
+  absl::Status ServeMetrics();
 };
 
 absl::Status ChunkServer::Parts::Prepare() {
@@ -165,6 +170,18 @@ absl::Status ChunkServer::Parts::Listen() {
   return server->Start();
 }
 
+void ChunkServer::Parts::FollowSettings() {
+  ClusterSettings own;
+  own.sync_bytes_per_second = options.sync_bytes_per_second;
+  own.reserve_bytes = options.reserve_bytes;
+  settings.emplace(own, [this](const ClusterSettings& now) {
+    sync->SetRate(now.sync_bytes_per_second);
+    for (const auto& target : targets->all()) {
+      if (target->is_open()) target->store->SetReserve(now.reserve_bytes);
+    }
+  });
+}
+
 absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   health = std::make_unique<HealthSampler>(targets.get(), boot_id);
   health->Start();
@@ -188,6 +205,7 @@ absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   facts.rack = options.rack;
   facts.version = PENSTOCK_VERSION;
   facts.call_timeout = options.heartbeat_timeout;
+  facts.fence_after = options.fence_after;
   MetaserverLink::Parts parts;
   parts.stub = stub.get();
   parts.identity = &identity;
@@ -202,10 +220,29 @@ absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   parts.lease = &*lease;
   held = std::make_unique<HeldGroups>(targets.get());
   parts.held = held.get();
+  FollowSettings();
+  parts.settings = &*settings;
   link = std::make_unique<MetaserverLink>(std::move(facts), parts);
   RETURN_IF_ERROR(link->Start());
   watch = std::make_unique<MapWatch>(stub.get(), &map);
   watch->Start();
+  return ServeMetrics();
+}
+
+absl::Status ChunkServer::Parts::ServeMetrics() {
+  if (options.metrics.empty()) return absl::OkStatus();
+  const MetricSources sources{.targets = targets.get(),
+                              .health = health.get(),
+                              .sync = sync.get(),
+                              .orders = orders.get(),
+                              .settler = settler.get(),
+                              .service = service.get(),
+                              .lease = &*lease,
+                              .link = link.get(),
+                              .map = &map,
+                              .rpc = server.get()};
+  auto source = [sources] { return ChunkserverMetrics(sources); };
+  ASSIGN_OR_RETURN(metrics, MetricsServer::Listen(options.metrics, source));
   return absl::OkStatus();
 }
 
@@ -233,6 +270,7 @@ ChunkServer::~ChunkServer() { Stop(); }
 void ChunkServer::Stop() {
   Parts& parts = *parts_;
   if (std::exchange(parts.stopped, true)) return;
+  parts.metrics.reset();
   // Nothing new comes from the metaserver, then none from clients; what is under way ends or is cut
   // off, and last the disks are synced.
   if (parts.link) parts.link->Stop();

@@ -32,11 +32,12 @@ struct ChunkserverOptions {
                                                 // the danger sooner and takes from clients; 0: all
   absl::Duration heartbeat_timeout = absl::Seconds(2);  // of one call to the metaserver
   // Without an acknowledged heartbeat for so long nothing is served any more. At most half of the
-  // metaserver's offline-after: by then another may write in this server's place.
+  // cluster's offline.after: by then another may write in this server's place.
   absl::Duration fence_after = absl::Milliseconds(2500);
   absl::Duration stop_grace = absl::Seconds(5);  // for calls under way at SIGTERM
   std::string log_level = "info";
   std::string log_file;  // empty: standard error
+  std::string metrics;   // HOST:PORT for Prometheus; empty: none
 };
 
 }  // namespace penstock::chunkserver

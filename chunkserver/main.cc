@@ -38,22 +38,27 @@ void AddOptions(CLI::App& app, ChunkserverOptions& options) {
   app.add_option("--tls-key", options.tls_key, "private key of this server (PEM)")->required();
   app.add_option("--rack", options.rack,
                  "label of a failure domain; copies of a chunk never share one");
-  penstock::AddBytes(app, "--reserve", options.reserve_bytes, "space of each disk to keep free");
+  penstock::AddBytes(app, "--reserve", options.reserve_bytes,
+                     "space of each disk to keep free, unless space.reserve is set");
   penstock::AddBytes(app, "--index-cache", options.index_cache_bytes,
                      "memory for the chunk index of each target");
   app.add_option("--reactor-threads", options.reactor_threads, "threads for connections");
   app.add_option("--read-threads", options.read_threads, "threads that read, for each target");
   app.add_option("--write-threads", options.write_threads,
                  "threads that write, for each place in a chain");
-  penstock::AddBytes(app, "--sync-rate", options.sync_bytes_per_second,
-                     "bytes a second to fetch from other copies to catch up; 0: no limit");
+  penstock::AddBytes(
+      app, "--sync-rate", options.sync_bytes_per_second,
+      "bytes a second to fetch from other copies to catch up, unless sync.rate is set; "
+      "0: no limit");
   penstock::AddDuration(app, "--heartbeat-timeout", options.heartbeat_timeout,
                         "limit of one call to the metaserver");
   penstock::AddDuration(app, "--fence-after", options.fence_after,
                         "stop serving so long after the last heartbeat that was answered; at most "
-                        "half of the metaserver's --offline-after");
+                        "half of the cluster's offline.after");
   penstock::AddDuration(app, "--stop-grace", options.stop_grace,
                         "time for calls under way at SIGTERM");
+  app.add_option("--metrics", options.metrics,
+                 "HOST:PORT that serves metrics for Prometheus; open to whoever reaches it");
   app.add_option("--log-level", options.log_level, "debug, info, warning or error");
   app.add_option("--log-file", options.log_file, "log file; default: standard error");
 }

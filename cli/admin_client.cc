@@ -82,8 +82,9 @@ absl::StatusOr<wire::StatusResponse> AdminClient::Status(absl::Duration timeout)
 absl::StatusOr<wire::ListTargetsResponse> AdminClient::ListTargets() {
   return Call(&wire::Admin::Stub::ListTargets, wire::ListTargetsRequest(), kTimeout);
 }
-absl::StatusOr<wire::ListGroupsResponse> AdminClient::ListGroups() {
-  return Call(&wire::Admin::Stub::ListGroups, wire::ListGroupsRequest(), kTimeout);
+absl::StatusOr<wire::ListGroupsResponse> AdminClient::ListGroups(
+    const wire::ListGroupsRequest& request) {
+  return Call(&wire::Admin::Stub::ListGroups, request, kTimeout);
 }
 absl::StatusOr<wire::ListClientsResponse> AdminClient::ListClients() {
   return Call(&wire::Admin::Stub::ListClients, wire::ListClientsRequest(), kTimeout);
@@ -144,6 +145,33 @@ absl::StatusOr<wire::ApplyFixesResponse> AdminClient::ApplyFixes(
 absl::StatusOr<wire::FinishRestoreResponse> AdminClient::FinishRestore(
     const wire::FinishRestoreRequest& request) {
   return Call(&wire::Admin::Stub::FinishRestore, request, absl::Minutes(1));
+}
+
+absl::StatusOr<wire::ListSettingsResponse> AdminClient::ListSettings() {
+  return Call(&wire::Admin::Stub::ListSettings, wire::ListSettingsRequest(), kTimeout);
+}
+absl::StatusOr<wire::ChangeSettingResponse> AdminClient::ChangeSetting(const std::string& name,
+                                                                       const std::string& value) {
+  wire::ChangeSettingRequest request;
+  request.set_name(name);
+  request.set_value(value);
+  return Call(&wire::Admin::Stub::ChangeSetting, request, kTimeout);
+}
+
+absl::StatusOr<wire::EventList> AdminClient::ListEvents(const wire::ListEventsRequest& request) {
+  return Call(&wire::Admin::Stub::ListEvents, request, kTimeout);
+}
+
+absl::Status AdminClient::FollowEvents(uint64_t after, grpc::ClientContext* context,
+                                       const std::function<void(const wire::EventList&)>& take) {
+  wire::FollowEventsRequest request;
+  request.set_after(after);
+  const auto stream = stub_->FollowEvents(context, request);
+  wire::EventList list;
+  while (stream->Read(&list)) take(list);
+  const grpc::Status status = stream->Finish();
+  if (status.ok() || status.error_code() == grpc::StatusCode::CANCELLED) return absl::OkStatus();
+  return Explain(status, kTimeout);
 }
 
 }  // namespace penstock::cli

@@ -6,6 +6,7 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,7 +21,7 @@ class AdminClient {
 
   absl::StatusOr<wire::StatusResponse> Status(absl::Duration timeout = kTimeout);
   absl::StatusOr<wire::ListTargetsResponse> ListTargets();
-  absl::StatusOr<wire::ListGroupsResponse> ListGroups();
+  absl::StatusOr<wire::ListGroupsResponse> ListGroups(const wire::ListGroupsRequest& request = {});
   absl::StatusOr<wire::ListClientsResponse> ListClients();
   absl::StatusOr<wire::EvictClientResponse> EvictClient(uint64_t session);
   absl::StatusOr<wire::StatPathResponse> StatPath(const std::string& path);
@@ -31,6 +32,14 @@ class AdminClient {
   absl::Status ReadFacts(absl::FunctionRef<absl::Status(const wire::Facts&)> take);
   absl::StatusOr<wire::InodeFacts> DescribeInode(uint64_t ino);
   absl::StatusOr<wire::ApplyFixesResponse> ApplyFixes(const wire::ApplyFixesRequest& request);
+  absl::StatusOr<wire::ListSettingsResponse> ListSettings();
+  absl::StatusOr<wire::ChangeSettingResponse> ChangeSetting(const std::string& name,
+                                                            const std::string& value);
+  absl::StatusOr<wire::EventList> ListEvents(const wire::ListEventsRequest& request);
+  // Calls `take` for every list of events after `after` until `context` is cancelled (OK) or the
+  // stream breaks.
+  absl::Status FollowEvents(uint64_t after, grpc::ClientContext* context,
+                            const std::function<void(const wire::EventList&)>& take);
 
  private:
   static constexpr absl::Duration kTimeout = absl::Seconds(10);

@@ -180,6 +180,10 @@ absl::StatusOr<CertificateInfo> DescribeCertificate(const std::string& certifica
   Bio bio(BIO_new(BIO_s_mem()));
   ASN1_TIME_print(bio.get(), X509_get0_notAfter(x));
   info.not_after = BioText(bio.get());
+  tm ends = {};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(x), &ends) == 1) {
+    info.ends = absl::FromTM(ends, absl::UTCTimeZone());
+  }
   Names names(
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(x, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {

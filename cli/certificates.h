@@ -4,6 +4,7 @@
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <string>
 #include <vector>
@@ -29,6 +30,7 @@ struct CertificateInfo {
   std::string subject;
   std::string issuer;
   std::string not_after;
+  absl::Time ends;  // the same
   std::vector<std::string> names;
   std::string sha256;  // fingerprint, hex
   bool authority = false;

@@ -20,6 +20,8 @@ Json ToJson(const wire::ServerInfo& server);
 Json ToJson(const wire::TargetInfo& target);
 Json ToJson(const wire::ClientInfo& client);
 Json ToJson(const wire::GroupInfo& group);
+Json ToJson(const wire::SettingInfo& setting);
+Json ToJson(const wire::ClusterEvent& event);
 Json ToJson(const wire::StatusResponse& status);
 
 Json RepairJson(const wire::StatusResponse& status);  // for `repair status`
@@ -34,7 +36,13 @@ Json ToJsonList(const Repeated& items) {
 std::string StatusText(const wire::StatusResponse& status);
 std::string RepairText(const wire::StatusResponse& status);
 std::string TargetTable(const wire::ListTargetsResponse& targets);
+std::string ServerTable(const wire::StatusResponse& status);
 std::string GroupTable(const wire::ListGroupsResponse& groups);
+// One group, with what `status` knows of its members' targets.
+std::string GroupText(const wire::GroupInfo& group, const wire::StatusResponse& status);
+Json GroupJson(const wire::GroupInfo& group, const wire::StatusResponse& status);
+std::string SettingTable(const wire::ListSettingsResponse& settings);
+std::string EventLine(const wire::ClusterEvent& event);  // with a newline
 std::string ClientTable(const wire::ListClientsResponse& clients);
 
 // Prints with a newline; text that is not UTF-8 is mended.

@@ -2,6 +2,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <absl/strings/strip.h>
+#include <absl/time/time.h>
 
 #include <cstdio>
 
@@ -108,6 +109,21 @@ Json ToJson(const wire::GroupInfo& info) {
           {"epoch", info.group().epoch()},
           {"state", info.state()},
           {"members", std::move(members)}};
+}
+
+Json ToJson(const wire::SettingInfo& info) {
+  return {{"name", info.name()},     {"value", info.value()}, {"default", info.default_value()},
+          {"is_set", info.is_set()}, {"kind", info.kind()},   {"allowed", info.allowed()},
+          {"help", info.help()}};
+}
+
+Json ToJson(const wire::ClusterEvent& event) {
+  return {{"number", event.number()},
+          {"time", absl::FormatTime(absl::RFC3339_full, absl::FromUnixMicros(event.time_us()),
+                                    absl::UTCTimeZone())},
+          {"severity", event.severity()},
+          {"kind", event.kind()},
+          {"text", event.text()}};
 }
 
 namespace {

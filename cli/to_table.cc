@@ -64,10 +64,11 @@ std::string ClientRows(const Clients& clients) {
   return table.Render();
 }
 
-std::string Servers(const wire::StatusResponse& status) {
+template <typename Servers>
+std::string ServerRows(const Servers& servers) {
   Table table({">SERVER", "HOST", "ADDRESS", "STATE", ">TARGETS", ">FREE", ">CAPACITY", "HEARTBEAT",
                "RACK", "VERSION"});
-  for (const wire::ServerInfo& info : status.servers()) {
+  for (const wire::ServerInfo& info : servers) {
     const wire::MapServer& server = info.server();
     table.Add({absl::StrCat(server.server_id()), server.hostname(), AddressText(server),
                StateName(server.state()), absl::StrCat(info.targets()),
@@ -134,7 +135,8 @@ std::string StatusText(const wire::StatusResponse& status) {
   if (status.servers().empty()) {
     absl::StrAppend(&text, "\nno chunkservers have registered yet\n\n");
   } else {
-    absl::StrAppend(&text, "\n", Servers(status), "\n", TargetRows(status.targets()), "\n");
+    absl::StrAppend(&text, "\n", ServerRows(status.servers()), "\n", TargetRows(status.targets()),
+                    "\n");
   }
   if (status.clients().empty()) {
     absl::StrAppend(&text, "no clients: `penstock mount ", status.metaserver_address(),
@@ -196,5 +198,7 @@ std::string GroupTable(const wire::ListGroupsResponse& groups) {
   }
   return table.Render();
 }
+
+std::string ServerTable(const wire::StatusResponse& status) { return ServerRows(status.servers()); }
 
 }  // namespace penstock::cli

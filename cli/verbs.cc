@@ -61,11 +61,15 @@ int RunCommand(const std::vector<std::string>& arguments) {
   AddRestart(app, program);
   AddUmount(app, program);
   AddStatus(app, program);
+  AddDoctor(app, program);
+  AddServer(app, program);
   AddTarget(app, program);
   AddGroup(app, program);
   AddRepair(app, program);
   AddBackup(app, program);
   AddFsck(app, program);
+  AddConfig(app, program);
+  AddEvents(app, program);
   AddClient(app, program);
   AddStat(app, program);
   AddKey(app, program);

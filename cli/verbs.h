@@ -38,11 +38,15 @@ void AddMountClient(CLI::App& app, Program& program);  // of the supervisor, not
 void AddRestart(CLI::App& app, Program& program);
 void AddUmount(CLI::App& app, Program& program);
 void AddStatus(CLI::App& app, Program& program);
+void AddDoctor(CLI::App& app, Program& program);
+void AddServer(CLI::App& app, Program& program);
 void AddTarget(CLI::App& app, Program& program);
 void AddGroup(CLI::App& app, Program& program);
 void AddRepair(CLI::App& app, Program& program);
 void AddBackup(CLI::App& app, Program& program);
 void AddFsck(CLI::App& app, Program& program);
+void AddConfig(CLI::App& app, Program& program);
+void AddEvents(CLI::App& app, Program& program);
 void AddClient(CLI::App& app, Program& program);
 void AddStat(CLI::App& app, Program& program);
 void AddKey(CLI::App& app, Program& program);

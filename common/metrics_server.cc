@@ -8,11 +8,38 @@
 #include <prometheus/metric_family.h>
 
 #include <exception>
+#include <limits>
 
 namespace penstock {
 namespace {
 
 constexpr size_t kThreads = 2;
+
+prometheus::MetricType TypeOf(Metric::Kind kind) {
+  switch (kind) {
+    case Metric::Kind::kCounter:
+      return prometheus::MetricType::Counter;
+    case Metric::Kind::kGauge:
+      return prometheus::MetricType::Gauge;
+    case Metric::Kind::kHistogram:
+      return prometheus::MetricType::Histogram;
+  }
+  return prometheus::MetricType::Untyped;
+}
+
+prometheus::ClientMetric::Histogram ToPrometheus(const LatencyHistogram::Snapshot& snapshot) {
+  prometheus::ClientMetric::Histogram histogram;
+  uint64_t count = 0;
+  for (size_t i = 0; i < snapshot.counts.size(); ++i) {
+    count += snapshot.counts[i];
+    const bool last = i == LatencyHistogram::kBoundsSeconds.size();
+    histogram.bucket.push_back({count, last ? std::numeric_limits<double>::infinity()
+                                            : LatencyHistogram::kBoundsSeconds[i]});
+  }
+  histogram.sample_count = count;
+  histogram.sample_sum = snapshot.sum_seconds;
+  return histogram;
+}
 
 class SourceAdapter : public prometheus::Collectable {
  public:
@@ -21,15 +48,24 @@ class SourceAdapter : public prometheus::Collectable {
   std::vector<prometheus::MetricFamily> Collect() const override {
     std::vector<prometheus::MetricFamily> families;
     for (const Metric& metric : source_()) {
-      const bool counter = metric.kind == Metric::Kind::kCounter;
       prometheus::MetricFamily& family = families.emplace_back();
       family.name = metric.name;
       family.help = metric.help;
-      family.type = counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+      family.type = TypeOf(metric.kind);
       for (const MetricSample& sample : metric.samples) {
         prometheus::ClientMetric& one = family.metric.emplace_back();
         for (const auto& [name, value] : sample.labels) one.label.push_back({name, value});
-        (counter ? one.counter.value : one.gauge.value) = sample.value;
+        switch (metric.kind) {
+          case Metric::Kind::kCounter:
+            one.counter.value = sample.value;
+            break;
+          case Metric::Kind::kGauge:
+            one.gauge.value = sample.value;
+            break;
+          case Metric::Kind::kHistogram:
+            one.histogram = ToPrometheus(sample.histogram);
+            break;
+        }
       }
     }
     return families;

@@ -10,19 +10,40 @@
 #include <utility>
 #include <vector>
 
+#include "common/latency_histogram.h"
+
 namespace penstock {
 
 struct MetricSample {
   std::vector<std::pair<std::string, std::string>> labels;
   double value = 0;
+  LatencyHistogram::Snapshot histogram = {};  // instead of `value`, of kHistogram
 };
 
 struct Metric {
-  enum class Kind { kCounter, kGauge };
+  enum class Kind { kCounter, kGauge, kHistogram };
   std::string name;  // penstock_..., the unit last; a counter's ends in _total
   std::string help;
   Kind kind = Kind::kGauge;
   std::vector<MetricSample> samples;
+
+  static Metric Gauge(std::string name, std::string help, double value) {
+    return {std::move(name), std::move(help), Kind::kGauge, {{{}, value, {}}}};
+  }
+  static Metric Counter(std::string name, std::string help, double value) {
+    return {std::move(name), std::move(help), Kind::kCounter, {{{}, value, {}}}};
+  }
+  // One whose samples are added.
+  static Metric Of(Kind kind, std::string name, std::string help) {
+    return {std::move(name), std::move(help), kind, {}};
+  }
+  void Add(std::vector<std::pair<std::string, std::string>> labels, double value) {
+    samples.push_back({std::move(labels), value, {}});
+  }
+  void Add(std::vector<std::pair<std::string, std::string>> labels,
+           const LatencyHistogram& histogram) {
+    samples.push_back({std::move(labels), 0, histogram.Take()});
+  }
 };
 
 class MetricsServer {

@@ -47,6 +47,8 @@ void AddNetworkFlags(CLI::App& app, MetaserverOptions& o) {
   app.add_option("--tls-ca", o.tls.ca_cert, "certificate of the cluster CA, PEM");
   app.add_option("--tls-cert", o.tls.cert, "this server's certificate, PEM");
   app.add_option("--tls-key", o.tls.key, "its key, PEM");
+  app.add_option("--metrics", o.metrics,
+                 "HOST:PORT that serves metrics for Prometheus; open to whoever reaches it");
   app.add_option("--rpc-threads", o.rpc_threads, "threads that answer Penstock RPC")
       ->capture_default_str();
   app.add_option("--meta-workers", o.meta_workers, "metadata changes at once")
@@ -59,9 +61,10 @@ void AddTimeFlags(CLI::App& app, MetaserverOptions& o) {
   AddDuration(app, "--reclaim-grace", o.reclaim_grace,
               "deleted data stays on disk at least so long");
   AddDuration(app, "--offline-after", o.offline_after,
-              "a chunkserver silent for longer is offline");
+              "a chunkserver silent for longer is offline, unless offline.after is set");
   AddDuration(app, "--repair-after", o.repair_after,
-              "then another target takes the place of one that is away");
+              "then another target takes the place of one that is away, unless "
+              "repair.after is set");
 }
 
 int RunRestore(const MetaserverOptions& options) {

@@ -42,6 +42,7 @@ struct MetaserverOptions {
 
   std::string restore;  // a backup, restored into the empty `dir` instead of starting
 
+  std::string metrics;  // HOST:PORT for Prometheus; empty: none
   std::string log_level = "info";
   std::string log_file;  // empty: standard error
 };

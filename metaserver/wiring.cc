@@ -12,6 +12,7 @@
 #include "common/status.h"
 #include "metaserver/backup/restore.h"
 #include "metaserver/log/single_node_log.h"
+#include "metaserver/metaserver_metrics.h"
 
 namespace penstock::metaserver {
 namespace {
@@ -40,7 +41,7 @@ absl::Status CheckOptions(const MetaserverOptions& options) {
   if (options.rpc_threads == 0 || options.meta_workers == 0) {
     return absl::InvalidArgumentError("--rpc-threads and --meta-workers must be at least 1");
   }
-  return absl::OkStatus();
+  return options.metrics.empty() ? absl::OkStatus() : CheckMetricsAddress(options.metrics);
 }
 
 // An order's acknowledgement may arrive after a restart; it must not meet a new order.
@@ -91,8 +92,9 @@ absl::Status Metaserver::OpenState() {
                                        .initial_targets = options_.initial_targets,
                                        .offline_after = options_.offline_after,
                                        .repair_after = options_.repair_after};
-  auto cluster =
-      ClusterState::Open(cluster_options, {store_.get(), log_.get(), clock_, FirstOrderId()});
+  ASSIGN_OR_RETURN(events_, EventLog::Open({}, store_.get(), log_.get(), clock_));
+  auto cluster = ClusterState::Open(
+      cluster_options, {store_.get(), log_.get(), clock_, FirstOrderId(), events_.get()});
   if (!cluster.ok()) return Annotate(cluster.status(), options_.dir);
   cluster_ = *std::move(cluster);
   if (cluster_->created()) {
@@ -106,6 +108,7 @@ absl::Status Metaserver::OpenState() {
   names.sessions.expiry = options_.session_expiry;
   names.room = [space = space_.get()] { return space->CheckRoom(); };
   ASSIGN_OR_RETURN(names_, Namespace::Open(names, store_.get(), log_.get(), clock_));
+  names_->sessions().SetEvents(events_.get());
   lock_events_ = std::make_unique<LockEvents>(&names_->events());
   file_locks_ = std::make_unique<FileLocks>(FileLocksOptions(), lock_events_.get());
   lock_service_ = std::make_unique<LockService>(file_locks_.get(), &names_->sessions());
@@ -131,6 +134,9 @@ absl::Status Metaserver::Serve(net::ClusterKey key) {
   meta_service_->Register(*rpc_);
   lock_service_->Register(*rpc_);
 
+  events_->Add(Severity::kInfo, "metaserver.started",
+               absl::StrCat("the metaserver has started, version ", PENSTOCK_VERSION));
+  events_->Start();
   cluster_->Start();
   meta_service_->Start();
   RETURN_IF_ERROR(Annotate(rpc_->Start(), absl::StrCat("cannot listen on ", options_.listen, ":",
@@ -142,17 +148,32 @@ absl::Status Metaserver::Serve(net::ClusterKey key) {
                             .names = names_.get(),
                             .locks = file_locks_.get(),
                             .space = space_.get(),
+                            .events = events_.get(),
                             .clock = clock_,
                             .address = absl::StrCat(host, ":", rpc_->port())});
   ASSIGN_OR_RETURN(control_,
                    ControlServer::Start({options_.listen, options_.grpc_port, options_.tls},
                                         {cluster_service_.get(), admin_service_.get()}));
   reclaimer_->Start();
+  return ServeMetrics();
+}
+
+absl::Status Metaserver::ServeMetrics() {
+  if (options_.metrics.empty()) return absl::OkStatus();
+  const MetricSources sources{.cluster = cluster_.get(),
+                              .names = names_.get(),
+                              .locks = file_locks_.get(),
+                              .reclaimer = reclaimer_.get(),
+                              .service = meta_service_.get(),
+                              .rpc = rpc_.get()};
+  auto source = [sources] { return MetaserverMetrics(sources); };
+  ASSIGN_OR_RETURN(metrics_, MetricsServer::Listen(options_.metrics, source));
   return absl::OkStatus();
 }
 
 // Askers first, then the work in the background, then the log: what was acknowledged is synced.
 void Metaserver::Stop() {
+  metrics_.reset();
   if (reclaimer_ != nullptr) reclaimer_->Stop();
   if (control_ != nullptr) control_->Stop();
   if (meta_service_ != nullptr) meta_service_->StopWaiting();
@@ -160,6 +181,7 @@ void Metaserver::Stop() {
   if (meta_service_ != nullptr) meta_service_->Stop();
   if (cluster_ != nullptr) cluster_->Stop();
   if (space_ != nullptr) space_->Stop();
+  if (events_ != nullptr) events_->Stop();
   if (log_ != nullptr) {
     const absl::Status synced = log_->Sync();
     if (!synced.ok()) SPDLOG_ERROR("log not synced error={}", Quoted(synced.ToString()));

@@ -8,11 +8,13 @@
 #include <string>
 
 #include "common/clock.h"
+#include "common/metrics_server.h"
 #include "common/net/cluster_key.h"
 #include "common/net/rpc_server.h"
 #include "common/net/transport.h"
 #include "metaserver/cluster/cluster_state.h"
 #include "metaserver/directory_lock.h"
+#include "metaserver/events/event_log.h"
 #include "metaserver/locks/file_locks.h"
 #include "metaserver/locks/lock_events.h"
 #include "metaserver/log/replicated_log.h"
@@ -48,6 +50,7 @@ class Metaserver {
   Metaserver(const MetaserverOptions& options, Clock* clock);
   absl::Status OpenState();
   absl::Status Serve(net::ClusterKey key);
+  absl::Status ServeMetrics();
 
   const MetaserverOptions options_;
   Clock* const clock_;  // not owned
@@ -58,6 +61,7 @@ class Metaserver {
   std::unique_ptr<MetaStore> store_;
   std::unique_ptr<ReplicatedLog> log_;
   std::unique_ptr<SpaceGuard> space_;
+  std::unique_ptr<EventLog> events_;
   std::unique_ptr<ClusterState> cluster_;
   std::unique_ptr<Namespace> names_;
   std::unique_ptr<LockEvents> lock_events_;
@@ -69,6 +73,7 @@ class Metaserver {
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<net::RpcServer> rpc_;
   std::unique_ptr<ControlServer> control_;
+  std::unique_ptr<MetricsServer> metrics_;  // nullptr: not wanted
 };
 
 }  // namespace penstock::metaserver

@@ -62,6 +62,7 @@ absl::Status MetaserverLink::Register() {
   request.set_instance(facts_.instance);
   request.set_rack(facts_.rack);
   request.set_version(facts_.version);
+  request.set_fence_after_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(facts_.fence_after)));
   const std::vector<wire::TargetHealth> health = parts_.health->Last();
   for (size_t i = 0; i < parts_.targets->all().size(); ++i) {
     const Target& target = *parts_.targets->all()[i];
@@ -158,6 +159,9 @@ absl::Status MetaserverLink::SendHeartbeat() {
   // After the fences: a lease that begins anew must find them known. And with the map as it was
   // then: by an older one this server might answer for groups that it has left.
   if (parts_.lease != nullptr && HasMap(response.map_version())) parts_.lease->Renew(sent);
+  if (parts_.settings != nullptr) {
+    parts_.settings->Take({response.settings().begin(), response.settings().end()});
+  }
   parts_.orders->Take(std::vector<wire::Order>(response.orders().begin(), response.orders().end()),
                       done);
   return absl::OkStatus();

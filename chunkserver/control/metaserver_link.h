@@ -17,6 +17,7 @@
 #include "chunkserver/control/grpc_calls.h"
 #include "chunkserver/control/held_groups.h"
 #include "chunkserver/control/order_worker.h"
+#include "chunkserver/control/setting_follower.h"
 #include "chunkserver/control/target_health.h"
 #include "chunkserver/server_identity.h"
 #include "chunkserver/service/fence_table.h"
@@ -38,7 +39,8 @@ struct ServerFacts {
   std::string boot_id;   // of the machine
   std::string instance;  // of this process
   std::string rack;
-  std::string version;  // of the program
+  std::string version;         // of the program
+  absl::Duration fence_after;  // the lease's
   absl::Duration call_timeout = absl::Seconds(2);
 };
 
@@ -57,6 +59,7 @@ class MetaserverLink {
     const GroupSync* sync = nullptr;  // null: nothing is reported of it
     ServingLease* lease = nullptr;    // renewed by acknowledged heartbeats
     HeldGroups* held = nullptr;       // null: nothing is reported of it
+    SettingFollower* settings = nullptr;  // null: none are taken
   };
   MetaserverLink(ServerFacts facts, Parts parts);  // all parts outlive it
   ~MetaserverLink() { Stop(); }

@@ -287,4 +287,9 @@ absl::Status OrderWorker::TruncateContent(const wire::TruncateContent& order) {
   return absl::OkStatus();
 }
 
+size_t OrderWorker::waiting() const {
+  absl::MutexLock lock(&mu_);
+  return deletions_.waiting.size() + truncations_.waiting.size();
+}
+
 }  // namespace penstock::chunkserver

@@ -45,6 +45,7 @@ class OrderWorker {
   // done by that heartbeat and is no longer asked for is forgotten.
   void Take(absl::Span<const wire::Order> orders, absl::Span<const uint64_t> reported);
   std::vector<uint64_t> done() const;
+  size_t waiting() const;  // those that run apart
 
   // The work itself, for tests.
   absl::Status DeleteContent(const wire::DeleteContent& order);

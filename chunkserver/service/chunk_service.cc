@@ -70,6 +70,12 @@ void ChunkService::Install(net::RpcServer* server) {
       [this](std::unique_ptr<FetchCall> call) { AcceptFetch(std::move(call)); });
 }
 
+std::vector<size_t> ChunkService::writes_queued() const {
+  std::vector<size_t> queued;
+  for (const auto& pool : writers_) queued.push_back(pool->queued());
+  return queued;
+}
+
 WorkerPool* ChunkService::ReadersFor(uint32_t target_id) const {
   if (Target* target = parts_.targets->Find(TargetId(target_id))) return target->readers.get();
   return parts_.targets->all().front()->readers.get();

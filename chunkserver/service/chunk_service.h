@@ -6,6 +6,7 @@
 
 #include <array>
 #include <memory>
+#include <vector>
 
 #include "chunkserver/chain/pending_settler.h"
 #include "chunkserver/chain/write_chain.h"
@@ -49,7 +50,8 @@ class ChunkService {
 
   void Install(net::RpcServer* server);  // before the server starts
   void Start();
-  void Stop();  // answers what is queued, then joins
+  void Stop();                                // answers what is queued, then joins
+  std::vector<size_t> writes_queued() const;  // by hop
 
  private:
   // OK while this server may answer: asked when a request is taken up, and once more before an

@@ -7,6 +7,7 @@
 #include <absl/status/status.h>
 #include <absl/time/time.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -28,6 +29,11 @@ class ServingLease {
   // Never before the first heartbeat.
   bool holds() const {
     return absl::ToInt64Nanoseconds(clock_->SinceBoot()) < ends_ns_.load(std::memory_order_acquire);
+  }
+  // How long it still holds; zero when it does not.
+  absl::Duration left() const {
+    const absl::Duration ends = absl::Nanoseconds(ends_ns_.load(std::memory_order_acquire));
+    return std::max(absl::ZeroDuration(), ends - clock_->SinceBoot());
   }
   // UNAVAILABLE, so that a client looks for a newer map and asks another member.
   absl::Status Check() const {

@@ -60,6 +60,7 @@ void Barrier::Run() {
     const absl::Duration begun = parts_.clock->SinceBoot();
     absl::Status done = RunOnce();
     const absl::Duration took = parts_.clock->SinceBoot() - begun;
+    if (parts_.times != nullptr) parts_.times->Observe(took);
     if (took > kSlow) SPDLOG_WARN("barrier slow took_ms={}", absl::ToInt64Milliseconds(took));
     {
       absl::MutexLock lock(&mu_);

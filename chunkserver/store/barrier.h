@@ -22,6 +22,7 @@
 #include "chunkserver/store/slab_files.h"
 #include "chunkserver/store/slot_allocator.h"
 #include "common/clock.h"
+#include "common/latency_histogram.h"
 
 namespace penstock::chunkserver {
 
@@ -34,6 +35,7 @@ class Barrier {
     SlotAllocator* slots;
     DeferredWrites* deferred;
     Clock* clock;
+    LatencyHistogram* times = nullptr;  // null: not counted
   };
   // All must outlive this. `state`: of the last barrier, with the boot id of now.
   Barrier(Parts parts, absl::Duration every, StoreState state)

@@ -37,7 +37,7 @@ absl::Status SlabChunkStore::CheckChange(ChunkVersion version, const ChunkChange
 absl::Status SlabChunkStore::CheckSpace(const ChunkImage& base, const ChunkChange& change) {
   if (!ImageWriter::NeedsSpace(base, change)) return absl::OkStatus();
   ASSIGN_OR_RETURN(DiskSpace space, fs_->Space(options_.dir));
-  if (space.free_bytes < options_.reserve_bytes + change.data.size()) {
+  if (space.free_bytes < reserve_bytes_ + change.data.size()) {
     return PosixError(ENOSPC, "the target is full up to its reserve");
   }
   return absl::OkStatus();
@@ -52,6 +52,7 @@ absl::StatusOr<WrittenImage> SlabChunkStore::WriteImage(const ChunkKey& key,
     return absl::DataLossError("the chunk is quarantined");
   }
   RETURN_IF_ERROR(CheckSpace(base, change));
+  LatencyTimer timer(&times_.write);
   absl::StatusOr<WrittenImage> written = writer_->Apply(base, change, deferred_->HasRoom());
   if (written.ok()) return written;
   if (!absl::IsDataLoss(written.status())) {

@@ -26,6 +26,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/ids.h"
+#include "common/latency_histogram.h"
 #include "common/units.h"
 
 namespace penstock::chunkserver {
@@ -99,6 +100,13 @@ struct SpaceUsage {
   uint64_t stored_bytes = 0;    // in chunks
   uint64_t chunks = 0;
   uint64_t device = 0;  // of the file system, see DiskSpace
+};
+
+// How long a store's work took, for metrics.
+struct StoreTimes {
+  LatencyHistogram read;     // one Read() or ReadNoWait() that had not to wait
+  LatencyHistogram write;    // the bytes of one Stage(), written but not synced
+  LatencyHistogram barrier;  // one barrier: all dirty slabs synced, the index too
 };
 
 // The identity of a target: `dir`/identity.json. A directory without it, or with another cluster's,
@@ -184,6 +192,10 @@ class ChunkStore {
   virtual uint64_t checksum_errors() const = 0;
   virtual uint64_t io_errors() const = 0;
   virtual const TargetIdentity& identity() const = 0;
+
+  // From the next write on; what lies in the reserve already stays.
+  virtual void SetReserve(uint64_t bytes) = 0;
+  virtual const StoreTimes& times() const = 0;
 };
 
 }  // namespace penstock::chunkserver

@@ -80,7 +80,8 @@ SlabChunkStore::SlabChunkStore(ChunkStoreOptions options, TargetIdentity identit
       index_(std::move(index)),
       slabs_(SlabDir(options_.dir), options_.slab_bytes, seams.fs),
       slots_(options_.slab_bytes),
-      reader_(&slabs_, index_.get()) {}
+      reader_(&slabs_, index_.get()),
+      reserve_bytes_(options_.reserve_bytes) {}
 
 SlabChunkStore::~SlabChunkStore() {
   if (barrier_) barrier_->Stop();
@@ -104,7 +105,7 @@ absl::Status SlabChunkStore::Start(const std::string& boot_id) {
   state.boot_id = boot_id;
   barrier_ = std::make_unique<chunkserver::Barrier>(
       chunkserver::Barrier::Parts{index_.get(), journal_.get(), &slabs_, &slots_, deferred_.get(),
-                                  clock_},
+                                  clock_, &times_.barrier},
       options_.barrier_every, std::move(state));
   if (new_boot) {
     // What was decided is durable, under the new boot id, before anything builds on it.

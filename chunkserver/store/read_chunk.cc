@@ -57,7 +57,9 @@ absl::StatusOr<ReadResult> SlabChunkStore::ReadOnce(const ChunkKey& key, uint32_
 
 absl::StatusOr<ReadResult> SlabChunkStore::ReadNoWait(const ChunkKey& key, uint32_t offset,
                                                       absl::Span<char> into) {
+  LatencyTimer timer(&times_.read);
   absl::StatusOr<ReadResult> result = ReadOnce(key, offset, into, ImageReader::Wait::kNo);
+  if (!result.ok()) timer.Forget();
   // Wrong bytes or a race: Read() finds out which.
   if (absl::IsDataLoss(result.status())) return absl::AbortedError("read again, waiting");
   return result;
@@ -65,6 +67,7 @@ absl::StatusOr<ReadResult> SlabChunkStore::ReadNoWait(const ChunkKey& key, uint3
 
 absl::StatusOr<ReadResult> SlabChunkStore::Read(const ChunkKey& key, uint32_t offset,
                                                 absl::Span<char> into) {
+  LatencyTimer timer(&times_.read);
   absl::StatusOr<ReadResult> result = ReadOnce(key, offset, into, ImageReader::Wait::kYes);
   if (result.ok()) return result;
   // The chunk may have been changed and its slot reused since its record was read. Under its lock
@@ -123,8 +126,9 @@ absl::StatusOr<SpaceUsage> SlabChunkStore::Space() {
   SpaceUsage usage;
   usage.capacity_bytes = disk.capacity_bytes;
   usage.device = disk.device;
-  if (disk.free_bytes > options_.reserve_bytes) {
-    usage.free_bytes = disk.free_bytes - options_.reserve_bytes + slots_.reusable_bytes();
+  const uint64_t reserve_bytes = reserve_bytes_;
+  if (disk.free_bytes > reserve_bytes) {
+    usage.free_bytes = disk.free_bytes - reserve_bytes + slots_.reusable_bytes();
   }
   usage.stored_bytes = static_cast<uint64_t>(std::max<int64_t>(0, totals.stored_bytes));
   usage.chunks = static_cast<uint64_t>(std::max<int64_t>(0, totals.chunks));

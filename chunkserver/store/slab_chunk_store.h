@@ -64,8 +64,10 @@ class SlabChunkStore : public ChunkStore {
                           absl::FunctionRef<bool(const ChunkKey&, const ChunkInfo&)>) override;
 
   absl::StatusOr<SpaceUsage> Space() override;
+  void SetReserve(uint64_t bytes) override { reserve_bytes_ = bytes; }
   uint64_t checksum_errors() const override { return checksum_errors_.load(); }
   uint64_t io_errors() const override { return io_errors_.load(); }
+  const StoreTimes& times() const override { return times_; }
   const TargetIdentity& identity() const override { return identity_; }
 
  private:
@@ -104,6 +106,8 @@ class SlabChunkStore : public ChunkStore {
   std::unique_ptr<SequenceSource> sequences_;
   std::unique_ptr<chunkserver::Barrier> barrier_;
 
+  StoreTimes times_;
+  std::atomic<uint64_t> reserve_bytes_;
   std::atomic<uint64_t> checksum_errors_{0};
   std::atomic<uint64_t> io_errors_{0};
 };

@@ -1,4 +1,5 @@
-// ByteRate keeps the bytes that all syncs of this server fetch below a rate. Thread-safe.
+// ByteRate keeps the bytes that all syncs of this server fetch below a rate, which may change.
+// Thread-safe.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -6,6 +7,7 @@
 #include <absl/time/time.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 #include "chunkserver/stop_flag.h"
@@ -21,21 +23,23 @@ class ByteRate {
 
   // Waits for the turn of `bytes`. False: `stop` was set meanwhile.
   bool Wait(uint64_t bytes, const StopFlag& stop) {
-    if (bytes_per_second_ == 0) return !stop.is_set();
+    const uint64_t rate = bytes_per_second_.load(std::memory_order_relaxed);
+    if (rate == 0) return !stop.is_set();
     absl::Duration wait;
     {
       absl::MutexLock lock(&mu_);
       const absl::Duration now = clock_->SinceBoot();
       const absl::Duration start = std::max(free_at_, now);
-      free_at_ = start +
-                 absl::Seconds(static_cast<double>(bytes) / static_cast<double>(bytes_per_second_));
+      free_at_ = start + absl::Seconds(static_cast<double>(bytes) / static_cast<double>(rate));
       wait = start - now;
     }
     return !stop.Wait(wait);
   }
 
+  void Set(uint64_t bytes_per_second) { bytes_per_second_ = bytes_per_second; }
+
  private:
-  const uint64_t bytes_per_second_;
+  std::atomic<uint64_t> bytes_per_second_;
   Clock* const clock_;  // not owned
   absl::Mutex mu_;      // innermost
   absl::Duration free_at_ ABSL_GUARDED_BY(mu_);

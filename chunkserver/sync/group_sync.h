@@ -50,6 +50,7 @@ class GroupSync {
 
   void Start();
   void Stop();
+  void SetRate(uint64_t bytes_per_second) { rate_.Set(bytes_per_second); }
 
   // For the heartbeat.
   std::vector<wire::SyncedGroup> synced() const;

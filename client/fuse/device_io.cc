@@ -75,8 +75,9 @@ ssize_t DeviceIo::Read(int fd, void* buffer, size_t size, void* context) {
   }
   const ssize_t n = read(fd, buffer, size);
   if (n < static_cast<ssize_t>(sizeof(fuse_in_header))) return n;
-  const uint64_t unique = static_cast<const fuse_in_header*>(buffer)->unique;
-  current_request = {unique & ~kUniqueResend, (unique & kUniqueResend) != 0};
+  const auto* header = static_cast<const fuse_in_header*>(buffer);
+  current_request = {header->unique & ~kUniqueResend, (header->unique & kUniqueResend) != 0,
+                     header->opcode};
   return n;
 }
 

@@ -30,6 +30,7 @@ struct DeviceDescriptors {
 struct CurrentRequest {
   uint64_t number = 0;
   bool again = false;  // an earlier client read it, too
+  uint32_t opcode = 0;
 };
 
 class DeviceIo {

@@ -8,6 +8,7 @@
 #include "client/fuse/kernel_memory.h"
 #include "client/fuse/libfuse.h"
 #include "client/fuse/mount.h"
+#include "client/fuse/operation_times.h"
 
 namespace penstock::client {
 
@@ -17,6 +18,7 @@ struct MountContext {
   HandleTable* handles = nullptr;
   DeviceIo* device = nullptr;
   KernelMemory* memory = nullptr;
+  OperationTimes* times = nullptr;
   InodeNumber root;  // of the mounted directory: the kernel's FUSE_ROOT_ID
   MountOptions options;
 

@@ -181,9 +181,26 @@ void MountedClient::KeepSession() {
   if (!kept.ok()) SPDLOG_ERROR("a restart will open a new session error={}", kept.ToString());
 }
 
+std::vector<Metric> MountedClient::Metrics() const {
+  std::vector<Metric> metrics = ClientMetrics(meta_, cache_, fs_, chunks_.pace());
+  times_.AddTo(&metrics);
+  wire::SessionHeartbeatRequest report;
+  AddTransports(&report);
+  Metric& connections =
+      metrics.emplace_back(Metric::Of(Metric::Kind::kGauge, "penstock_client_connections",
+                                      "Open connections, by server and by what carries them."));
+  for (const wire::PeerTransport& peer : report.transports()) {
+    connections.Add({{"peer", peer.peer()}, {"transport", peer.transport()}}, peer.connections());
+  }
+  metrics.push_back(Metric::Gauge("penstock_client_unwritten_bytes",
+                                  "Written by programs and not on a chunkserver yet.",
+                                  static_cast<double>(writer_.memory().used())));
+  return metrics;
+}
+
 absl::Status MountedClient::ServeMetrics() {
   if (options_.metrics.empty()) return absl::OkStatus();
-  auto source = [this] { return ClientMetrics(meta_, cache_, fs_, chunks_.pace()); };
+  auto source = [this] { return Metrics(); };
   auto server = MetricsServer::Listen(options_.metrics, source);
   if (server.ok()) {
     metrics_ = *std::move(server);
@@ -210,6 +227,7 @@ absl::Status MountedClient::Run(DeviceDescriptors descriptors,
   context.handles = &handles;
   context.device = &device;
   context.memory = &memory;
+  context.times = &times_;
   context.root = root;
   context.options = options_;
   fs_.SetKernelCache(&memory);

@@ -36,6 +36,7 @@ class MountedClient {
   EventStream::Handled OnEvent(SessionId session, const wire::SessionEvent& event,
                                wire::EventAck* ack);
   absl::Status ServeMetrics();
+  std::vector<Metric> Metrics() const;
   absl::Status BeginSession();
   absl::Status ResumeAtMetaserver();
   void FinishTruncations();
@@ -69,7 +70,8 @@ class MountedClient {
   FileWriter writer_;
   FileSystem fs_;
   EventStream events_;
-  std::vector<uint64_t> truncating_;        // inodes that a dead client was truncating
+  std::vector<uint64_t> truncating_;  // inodes that a dead client was truncating
+  OperationTimes times_;
   std::unique_ptr<MetricsServer> metrics_;  // nullptr: not wanted
 };
 

@@ -20,7 +20,9 @@ net::Interrupt* ThreadInterrupt() {
 }  // namespace
 
 Request::Request(fuse_req_t req)
-    : req_(req), mount_(static_cast<const MountContext*>(fuse_req_userdata(req))) {
+    : req_(req),
+      mount_(static_cast<const MountContext*>(fuse_req_userdata(req))),
+      timer_(mount_->times->Of(DeviceIo::Current().opcode)) {
   const fuse_ctx* caller = fuse_req_ctx(req);
   op_.credentials.set_uid(caller->uid);
   op_.credentials.set_gid(caller->gid);

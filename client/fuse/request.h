@@ -47,6 +47,7 @@ class Request {
  private:
   fuse_req_t req_;
   const MountContext* mount_;
+  LatencyTimer timer_;  // to the end of the thread's work on it
   static void OnInterrupt(fuse_req_t req, void* self);
 
   RepeatableRequest repeatable_;  // its slot is given back when this ends: after the answer

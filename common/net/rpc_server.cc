@@ -84,5 +84,14 @@ void RpcServer::Stop(absl::Duration grace) {
 uint16_t RpcServer::port() const { return core_->port; }
 int RpcServer::connections() const { return core_->state->connections.load(); }
 const RpcServerCounters& RpcServer::counters() const { return core_->state->counters; }
+const LatencyHistogram& RpcServer::times(wire::Method method) const {
+  return core_->state->times[static_cast<size_t>(method)];
+}
+bool RpcServer::Handles(wire::Method method) const {
+  return core_->state->HandlerOf(static_cast<uint16_t>(method)) != nullptr;
+}
+uint64_t RpcServer::payload_memory_bytes() const {
+  return core_->state->options.payload_memory_bytes - core_->state->budget.free_bytes();
+}
 
 }  // namespace penstock::net

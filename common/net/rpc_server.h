@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/latency_histogram.h"
 #include "common/net/cluster_key.h"
 #include "common/net/payload_buffer.h"
 #include "proto/rpc.pb.h"
@@ -127,6 +128,10 @@ class RpcServer {
   uint16_t port() const;
   int connections() const;
   const RpcServerCounters& counters() const;
+  // From the last byte of a request to its answer's being handed to the connection.
+  const LatencyHistogram& times(wire::Method method) const;
+  bool Handles(wire::Method method) const;
+  uint64_t payload_memory_bytes() const;  // in use
 
  private:
   struct Core;

@@ -25,6 +25,10 @@ void RequestContext::Reply(const absl::Status& status, const google::protobuf::M
   replied_ = true;
   RpcServerCounters& counters = connection_->state().counters;
   if (!status.ok()) counters.errors.fetch_add(1, std::memory_order_relaxed);
+  const ServerState& state = connection_->state();
+  if (state.HandlerOf(arrival_.reply_to.method) != nullptr) {
+    state.times[arrival_.reply_to.method].Observe(absl::Now() - arrival_.complete);
+  }
   INVARIANT(payload.size() <= UINT32_MAX);
   ServerConnection::Reply reply;
   reply.ends_call = true;

@@ -29,6 +29,7 @@ class RequestContext : public ServerCallContext {
   struct Arrival {
     ReplyTo reply_to;
     absl::Time deadline;
+    absl::Time complete;  // when its last byte had come
   };
   // `reserved_bytes` of the payload budget go back when the context does.
   RequestContext(std::shared_ptr<ServerConnection> connection, Arrival arrival,

@@ -227,7 +227,8 @@ bool ServerConnection::Dispatch() {
       RequestContext::Arrival{{header.method, header.request_id},
                               header.deadline_ms == 0
                                   ? absl::InfiniteFuture()
-                                  : arrived_ + absl::Milliseconds(header.deadline_ms)},
+                                  : arrived_ + absl::Milliseconds(header.deadline_ms),
+                              absl::Now()},
       std::move(payload_), std::exchange(reserved_, 0));
   HandleRequest(*state_, header.method, std::move(call), link_->message());
   if (absl::Status next = link_->NextFrame(); !next.ok()) {

@@ -2,9 +2,11 @@
 // server. Constant after Start() but for the counters and the budget.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <vector>
 
+#include "common/latency_histogram.h"
 #include "common/net/payload_budget.h"
 #include "common/net/rpc_server.h"
 
@@ -25,6 +27,7 @@ struct ServerState {
   std::atomic<int> connections{0};
   std::atomic<int64_t> last_refusal_log_s{-1};  // at most one line a second
   RpcServerCounters counters;
+  mutable std::array<LatencyHistogram, wire::Method_ARRAYSIZE> times;  // by method; of known ones
 };
 
 }  // namespace penstock::net

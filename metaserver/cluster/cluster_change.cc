@@ -78,8 +78,11 @@ absl::Status ClusterState::Commit(Change change) {
 MembershipsBefore ClusterState::Install(const Change& change,
                                         const std::vector<uint64_t>& published) {
   MembershipsBefore groups_before;
+  const absl::Duration now = sources_.clock->SinceBoot();
   inventory_.last_server_id = cluster_.last_server_id();
   inventory_.last_target_id = cluster_.last_target_id();
+  events_.Servers(inventory_, change.servers);
+  events_.Targets(inventory_, change.targets);
   for (const record::Server& server : change.servers) {
     inventory_.servers[ServerId(server.server().server_id())].record = server;
   }
@@ -87,15 +90,35 @@ MembershipsBefore ClusterState::Install(const Change& change,
     inventory_.targets[TargetId(target.target().target_id())].record = target;
   }
   for (const record::StorageClass& c : change.classes) {
+    auto known = classes_.find(c.storage_class().storage_class());
+    events_.Class(known == classes_.end() ? nullptr : &known->second, c);
     classes_[c.storage_class().storage_class()] = c;
   }
   for (size_t i = 0; i < change.groups.size(); ++i) {
     const Membership* before = members_.Find(change.groups[i].id);
-    if (before != nullptr) groups_before[before->id] = *before;
+    if (before != nullptr) {
+      events_.Group(*before, change.groups[i], now);
+      groups_before[before->id] = *before;
+    }
     InstallGroup(change.groups[i], published[i]);
   }
-  if (!change.groups.empty()) CountPlaces();
+  if (!change.groups.empty()) {
+    const PlaceCounts before = places_;
+    CountPlaces();
+    events_.Places(before, places_, inventory_);
+    events_.BelowGoal(BelowGoal(), static_cast<uint32_t>(members_.groups().size()), now);
+  }
   return groups_before;
+}
+
+uint32_t ClusterState::BelowGoal() const {
+  uint32_t below = 0;
+  for (const auto& [id, group] : members_.groups()) {
+    auto known = classes_.find(id.storage_class);
+    if (known == classes_.end()) continue;
+    below += group.in_sync() < known->second.storage_class().replication() ? 1 : 0;
+  }
+  return below;
 }
 
 void ClusterState::InstallGroup(const Membership& group, uint64_t published) {

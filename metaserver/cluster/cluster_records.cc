@@ -13,6 +13,7 @@ constexpr std::string_view kTargets = "target/";
 constexpr std::string_view kClasses = "class/";
 constexpr std::string_view kGroups = "group/";
 constexpr std::string_view kFences = "fence/";
+constexpr std::string_view kSettings = "setting/";
 
 void AppendBigEndian(std::string& key, uint64_t value, int bytes) {
   for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) {
@@ -65,6 +66,7 @@ absl::StatusOr<ClusterRecords> LoadClusterRecords(const MetaStore& store) {
   RETURN_IF_ERROR(LoadAll(store, kClasses, all.classes));
   RETURN_IF_ERROR(LoadAll(store, kGroups, all.groups));
   RETURN_IF_ERROR(LoadAll(store, kFences, all.fences));
+  RETURN_IF_ERROR(LoadAll(store, kSettings, all.settings));
   return all;
 }
 
@@ -127,6 +129,12 @@ void ClusterBatch::Put(const record::Fence& fence) {
 }
 void ClusterBatch::DeleteFence(uint64_t session_id) {
   batch_.Delete(family_, Key(kFences, session_id, 8));
+}
+void ClusterBatch::Put(const record::Setting& setting) {
+  PutBytes(std::string(kSettings) + setting.name(), setting);
+}
+void ClusterBatch::DeleteSetting(const std::string& name) {
+  batch_.Delete(family_, std::string(kSettings) + name);
 }
 
 }  // namespace penstock::metaserver

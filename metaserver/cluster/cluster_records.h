@@ -24,6 +24,7 @@ struct ClusterRecords {
   std::vector<record::StorageClass> classes;
   std::vector<record::Group> groups;
   std::vector<record::Fence> fences;
+  std::vector<record::Setting> settings;
 };
 
 // DATA_LOSS: a record cannot be read, or is of a newer format.
@@ -48,6 +49,8 @@ class ClusterBatch {
   void Put(const record::Group& group);
   void Put(const record::Fence& fence);
   void DeleteFence(uint64_t session_id);
+  void Put(const record::Setting& setting);
+  void DeleteSetting(const std::string& name);
   void Delete(const record::Group& group);
   rocksdb::WriteBatch Take() { return std::move(own_); }
 

@@ -28,7 +28,7 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
     ASSIGN_OR_RETURN(plan, PlanRegistration(request, inventory_,
                                             {.cluster_id = cluster_id_,
                                              .now = sources_.clock->SinceBoot(),
-                                             .offline_after = options_.offline_after,
+                                             .offline_after = settings_->Current().offline_after,
                                              .adopt = RestoredGroupCount() != 0}));
     // Only what differs changes the map: a server may register as often as it likes.
     auto server = inventory_.servers.find(ServerId(plan.server.server().server_id()));
@@ -58,9 +58,13 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
   {
     absl::MutexLock lock(&mu_);
     ServerEntry& server = inventory_.servers.at(id);
+    if (!server.instance.empty() && server.instance != request.instance()) {
+      events_.Restarted(server);
+    }
     server.instance = request.instance();
     server.heard = sources_.clock->SinceBoot();
     server.fence_version = 0;
+    server.fence_after = FenceAfter(request);
     server.map_version = 0;  // until this process says what it has taken
     for (size_t i = 0; i < plan.targets.size(); ++i) {
       const wire::RegisterTarget& reported = request.targets(static_cast<int>(i));
@@ -119,6 +123,7 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
     for (const wire::TargetHealth& health : request.targets()) {
       auto target = inventory_.targets.find(TargetId(health.target_id()));
       if (target != inventory_.targets.end() && target->second.server() == id) {
+        events_.Health(inventory_, target->second, health);
         target->second.health = health;
         if (IsOpen(health.state())) open.push_back(target->first);
       }
@@ -137,6 +142,7 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
   response.set_fence_version(fences.version);
   for (SessionId session : fences.sessions) response.add_fenced_sessions(session.value());
   response.set_map_version(publisher_->version());
+  for (wire::Setting& setting : settings_->Set()) *response.add_settings() = std::move(setting);
   return response;
 }
 

@@ -20,7 +20,10 @@ constexpr absl::Duration kExpireFencesEvery = absl::Hours(1);
 }  // namespace
 
 ClusterState::ClusterState(const ClusterOptions& options, const Sources& sources)
-    : options_(options), sources_(sources), started_(sources.clock->SinceBoot()) {}
+    : options_(options),
+      sources_(sources),
+      started_(sources.clock->SinceBoot()),
+      events_(sources.events != nullptr ? sources.events : &no_events_) {}
 
 ClusterState::~ClusterState() { Stop(); }
 
@@ -49,7 +52,7 @@ absl::StatusOr<std::unique_ptr<ClusterState>> ClusterState::Open(const ClusterOp
   return state;
 }
 
-void ClusterState::MakeParts(const std::vector<record::Fence>& fences) {
+void ClusterState::MakeParts(const ClusterRecords& records) {
   publisher_ = std::make_unique<MapPublisher>(cluster_id_, sources_.clock);
   orders_ = std::make_unique<OrderQueue>(
       [this](const wire::Order& order) { return TargetsOfOrder(order); }, sources_.first_order_id,
@@ -57,13 +60,19 @@ void ClusterState::MakeParts(const std::vector<record::Fence>& fences) {
   fences_ =
       std::make_unique<FenceBoard>(FenceBoard::Sources{sources_.store, sources_.log, sources_.clock,
                                                        [this] { return LowestConfirmedFence(); }},
-                                   fences);
+                                   records.fences);
+  ClusterSettings defaults;
+  defaults.offline_after = options_.offline_after;
+  defaults.repair_after = options_.repair_after;
+  settings_ = std::make_unique<SettingStore>(
+      defaults, records.settings,
+      SettingStore::Sources{sources_.store, sources_.log, sources_.clock});
 }
 
 absl::Status ClusterState::Create() {
   created_ = true;
   cluster_id_ = options_.cluster_id.empty() ? NewUuid() : options_.cluster_id;
-  MakeParts({});
+  MakeParts(ClusterRecords());
   Change change;
   record::StorageClass& standard = change.classes.emplace_back();
   standard.mutable_storage_class()->set_storage_class(kDefaultStorageClass);
@@ -82,7 +91,7 @@ absl::Status ClusterState::Create() {
 
 absl::Status ClusterState::Load(const ClusterRecords& records) {
   cluster_id_ = records.cluster.cluster_id();
-  MakeParts(records.fences);
+  MakeParts(records);
   absl::MutexLock lock(&mu_);
   cluster_ = records.cluster;
   inventory_.last_server_id = cluster_.last_server_id();
@@ -109,6 +118,7 @@ absl::Status ClusterState::Load(const ClusterRecords& records) {
     publisher_->Publish({.version = group.changed(), .groups = {group.group()}});
   }
   CountPlaces();
+  events_.StartBelowGoal(BelowGoal(), started_);
   return absl::OkStatus();
 }
 
@@ -141,7 +151,7 @@ void ClusterState::Run() {
     }
     // Only of the wait: while a slow disk holds up a tick, others hear heartbeats.
     const absl::Duration waited = sources_.clock->SinceBoot() - before;
-    if (waited > kTickEvery + options_.offline_after / 4) StoodStill(waited);
+    if (waited > kTickEvery + OptionsNow().offline_after / 4) StoodStill(waited);
     absl::Status status = Tick();
     if (status.ok()) status = fences_->Work();
     if (status.ok() && sources_.clock->SinceBoot() - expired > kExpireFencesEvery) {
@@ -157,16 +167,18 @@ void ClusterState::Run() {
 }
 
 ClusterSpace ClusterState::Space() const {
+  const ClusterOptions options = OptionsNow();
   absl::MutexLock lock(&mu_);
-  return MakeClusterSpace({inventory_, members_, places_, classes_, options_, formation_problem_,
+  return MakeClusterSpace({inventory_, members_, places_, classes_, options, formation_problem_,
                            notes_, sources_.clock->SinceBoot(), started_});
 }
 
 ClusterView ClusterState::View() const {
+  const ClusterOptions options = OptionsNow();
   absl::MutexLock lock(&mu_);
   ClusterView view =
-      MakeClusterView({inventory_, members_, places_, classes_, options_, formation_problem_,
-                       notes_, sources_.clock->SinceBoot(), started_});
+      MakeClusterView({inventory_, members_, places_, classes_, options, formation_problem_, notes_,
+                       sources_.clock->SinceBoot(), started_});
   view.map_version = cluster_.map_version();
   view.restored = RestoredGroupCount() != 0;
   return view;

@@ -20,6 +20,7 @@
 
 #include "common/clock.h"
 #include "metaserver/cluster/change_turn.h"
+#include "metaserver/cluster/cluster_events.h"
 #include "metaserver/cluster/cluster_options.h"
 #include "metaserver/cluster/cluster_view.h"
 #include "metaserver/cluster/fence_board.h"
@@ -28,6 +29,7 @@
 #include "metaserver/cluster/member_table.h"
 #include "metaserver/cluster/order_queue.h"
 #include "metaserver/cluster/repair_plan.h"
+#include "metaserver/cluster/setting_store.h"
 #include "metaserver/log/replicated_log.h"
 #include "metaserver/service/map_source.h"
 #include "metaserver/store/meta_store.h"
@@ -45,6 +47,7 @@ class ClusterState : public SpaceSource {
     ReplicatedLog* log = nullptr;
     Clock* clock = nullptr;
     uint64_t first_order_id = 1;  // see OrderQueue
+    EventSink* events = nullptr;  // null: nobody is told what happens
   };
   // Reads the records, or makes a new cluster in an empty database. FAILED_PRECONDITION: the
   // database belongs to another cluster than `options.cluster_id`.
@@ -59,6 +62,7 @@ class ClusterState : public SpaceSource {
   MapPublisher& map() { return *publisher_; }
   OrderQueue& orders() { return *orders_; }
   FenceBoard& fences() { return *fences_; }
+  const SettingStore& settings() const { return *settings_; }
 
   absl::StatusOr<wire::RegisterResponse> Register(const wire::RegisterRequest& request);
   wire::HeartbeatResponse Heartbeat(const wire::HeartbeatRequest& request);
@@ -78,6 +82,11 @@ class ClusterState : public SpaceSource {
   // This process stood still for so long (a stopped machine or VM): silence in that time is not the
   // servers'. Called by the thread.
   void StoodStill(absl::Duration time);
+
+  // As SettingStore::Plan; an empty `value`: the default. FAILED_PRECONDITION: a chunkserver must
+  // be set otherwise before.
+  absl::StatusOr<wire::ChangeSettingResponse> ChangeSetting(const std::string& name,
+                                                            const std::string& value);
 
   ClusterSpace Space() const override;
   ClusterView View() const;
@@ -99,7 +108,9 @@ class ClusterState : public SpaceSource {
   ClusterState(const ClusterOptions& options, const Sources& sources);
   absl::Status Load(const ClusterRecords& records);
   absl::Status Create();
-  void MakeParts(const std::vector<record::Fence>& fences);
+  void MakeParts(const ClusterRecords& records);
+  ClusterOptions OptionsNow() const;  // with what the cluster has set
+  absl::Status CheckFences(absl::Duration offline_after) const;
 
   // These hold the turn. A change that leaves the map as it is (of what a group's record says
   // beside its members) makes no map version.
@@ -122,6 +133,7 @@ class ClusterState : public SpaceSource {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void InstallGroup(const Membership& group, uint64_t published) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountPlaces() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  uint32_t BelowGoal() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);  // groups
   // Tells the orders of groups that are no longer as they were `before`.
   void ReviseOrders(const MembershipsBefore& before);
   OrderRevision RevisionOf(const wire::Order& order, const MembershipsBefore& before) const;
@@ -131,14 +143,15 @@ class ClusterState : public SpaceSource {
   uint64_t LowestConfirmedFence() const;
   void Run();
 
-  const ClusterOptions options_;
+  const ClusterOptions options_;  // of the start; see OptionsNow()
   const Sources sources_;
   absl::Duration started_;
   bool created_ = false;                     // constant after Open
   std::string cluster_id_;                   // constant after Open
-  std::unique_ptr<MapPublisher> publisher_;  // constant after Open, as the next two
+  std::unique_ptr<MapPublisher> publisher_;  // constant after Open, as the next three
   std::unique_ptr<OrderQueue> orders_;
   std::unique_ptr<FenceBoard> fences_;
+  std::unique_ptr<SettingStore> settings_;
 
   ChangeTurn turn_;
   mutable absl::Mutex mu_;
@@ -149,6 +162,8 @@ class ClusterState : public SpaceSource {
   GroupNotesMap notes_ ABSL_GUARDED_BY(mu_);  // of the same groups
   PlaceCounts places_ ABSL_GUARDED_BY(mu_);
   std::string formation_problem_ ABSL_GUARDED_BY(mu_);
+  NoEvents no_events_;
+  ClusterEvents events_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_;
 };

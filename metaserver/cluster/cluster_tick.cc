@@ -39,15 +39,20 @@ absl::Status ClusterState::Tick() {
     SPDLOG_INFO("group members changed {} map_version={}", summary, publisher_->version());
   }
   GiveDrops(repair.drops);
+  {
+    absl::MutexLock lock(&mu_);
+    events_.Tick(sources_.clock->SinceBoot());
+  }
   return FormGroups();
 }
 
 void ClusterState::StoodStill(absl::Duration time) {
   const absl::Duration now = sources_.clock->SinceBoot();
+  const absl::Duration offline_after = settings_->Current().offline_after;
   absl::MutexLock lock(&mu_);
   for (auto& [id, server] : inventory_.servers) {
     // Not for those that were silent before.
-    if (now - server.heard - time > options_.offline_after) continue;
+    if (now - server.heard - time > offline_after) continue;
     server.heard = std::min(server.heard + time, now);
   }
 }
@@ -70,18 +75,19 @@ void ClusterState::NoteDropped(const wire::DropGroup& drop) {
 }
 
 RepairPlan ClusterState::PlanGroups() const {
+  const ClusterOptions options = OptionsNow();
   absl::MutexLock lock(&mu_);
-  return PlanRepair(
-      {inventory_, members_, classes_, notes_, options_, sources_.clock->SinceBoot()});
+  return PlanRepair({inventory_, members_, classes_, notes_, options, sources_.clock->SinceBoot()});
 }
 
 // What the map shows; groups go by what PlanRepair sees for itself.
 void ClusterState::PlanStates(Change& change) const {
+  const absl::Duration offline_after = settings_->Current().offline_after;
   absl::MutexLock lock(&mu_);
   const absl::Duration now = sources_.clock->SinceBoot();
   for (const auto& [id, server] : inventory_.servers) {
     const wire::ServerState was = server.record.server().state();
-    const bool heard = now - server.heard <= options_.offline_after;
+    const bool heard = now - server.heard <= offline_after;
     const bool online = heard && (!server.instance.empty() || was == wire::SERVER_ONLINE);
     const wire::ServerState is = online ? wire::SERVER_ONLINE : wire::SERVER_OFFLINE;
     if (is != was) {

@@ -151,7 +151,16 @@ void AddGroups(const ViewSources& from, ClusterView& view) {
   for (const auto& [id, group] : from.members.groups()) {
     wire::GroupInfo& info = view.groups.emplace_back();
     *info.mutable_group() = ToRecord(group).group();
-    info.set_state(GroupState(group, from.inventory, ReplicationOf(from, id.storage_class)));
+    info.set_replication(ReplicationOf(from, id.storage_class));
+    info.set_state(GroupState(group, from.inventory, info.replication()));
+    info.set_confirmed_epoch(group.confirmed_epoch);
+    for (TargetId target : group.basis) info.add_basis(target.value());
+    for (TargetId target : group.former) info.add_former(target.value());
+    auto notes = from.notes.find(id);
+    if (notes != from.notes.end() && notes->second.below_goal_since != absl::InfiniteDuration()) {
+      info.set_below_goal_ms(static_cast<uint64_t>(
+          absl::ToInt64Milliseconds(from.now - notes->second.below_goal_since)));
+    }
     ++by_state[info.state()];
   }
   for (const auto& [state, count] : by_state) {

@@ -19,7 +19,8 @@ struct ServerEntry {
   std::string instance;  // of the process; empty until it registers after our start
   absl::Duration heard;  // Clock::SinceBoot() of the last registration or heartbeat
   uint64_t fence_version = 0;
-  uint64_t map_version = 0;  // that it has taken, as its last heartbeat said
+  uint64_t map_version = 0;    // that it has taken, as its last heartbeat said
+  absl::Duration fence_after;  // without an answered heartbeat it then stops serving
   ServerId id() const { return ServerId(record.server().server_id()); }
   // Heard within `within`.
   bool live(absl::Duration now, absl::Duration within) const {

@@ -59,6 +59,20 @@ absl::Status CheckRequest(const wire::RegisterRequest& request, const std::strin
   return absl::OkStatus();
 }
 
+// Else it might still serve when others already write in its place.
+absl::Status CheckFence(const wire::RegisterRequest& request, absl::Duration offline_after) {
+  const absl::Duration fence_after = FenceAfter(request);
+  if (2 * fence_after <= offline_after) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the chunkserver stops serving ", absl::FormatDuration(fence_after),
+      " after its last answered heartbeat (--fence-after), which must be at most half of "
+      "offline.after, ",
+      absl::FormatDuration(offline_after),
+      ": start it with a shorter one, or `penstock config set "
+      "offline.after ",
+      absl::FormatDuration(2 * fence_after), "`"));
+}
+
 bool SameAddresses(const wire::MapServer& server, const wire::RegisterRequest& request) {
   if (server.addresses_size() != request.addresses_size()) return false;
   for (int i = 0; i < server.addresses_size(); ++i) {
@@ -167,10 +181,15 @@ record::Server ServerRecord(const wire::RegisterRequest& request, ServerId id) {
 
 }  // namespace
 
+absl::Duration FenceAfter(const wire::RegisterRequest& request) {
+  return absl::Milliseconds(static_cast<int64_t>(request.fence_after_ms()));
+}
+
 absl::StatusOr<RegistrationPlan> PlanRegistration(const wire::RegisterRequest& request,
                                                   const Inventory& inventory,
                                                   const RegistrationRules& rules) {
   RETURN_IF_ERROR(CheckRequest(request, rules.cluster_id));
+  RETURN_IF_ERROR(CheckFence(request, rules.offline_after));
   RegistrationPlan plan{.last_server_id = inventory.last_server_id,
                         .last_target_id = inventory.last_target_id};
   ServerId id;

@@ -14,11 +14,14 @@ namespace penstock::metaserver {
 struct RegistrationRules {
   std::string cluster_id;
   absl::Duration now;            // Clock::SinceBoot()
-  absl::Duration offline_after;  // a server silent for longer may be replaced
+  absl::Duration offline_after;  // a server silent for longer may be replaced; at least twice
+                                 // the time after which it stops serving by itself
   // After a restore: targets that this cluster made since the backup come with the ids that they
   // have.
   bool adopt = false;
 };
+
+absl::Duration FenceAfter(const wire::RegisterRequest& request);
 
 struct RegistrationPlan {
   record::Server server;

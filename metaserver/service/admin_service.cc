@@ -6,6 +6,7 @@
 
 #include "common/net/grpc_credentials.h"
 #include "metaserver/service/client_problems.h"
+#include "metaserver/service/event_stream.h"
 #include "metaserver/store/keys.h"
 #include "metaserver/store/list_count.h"
 
@@ -69,6 +70,7 @@ grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusReques
   response->set_metaserver_address(sources_.address);
   response->set_uptime_s(Milliseconds(sources_.clock->SinceBoot() - started_) / 1000);
   response->set_map_version(view.map_version);
+  response->set_now_us(absl::ToUnixMicros(sources_.clock->Now()));
   response->set_log_index(sources_.names->log().last_index());
   Copy(view.servers, response->mutable_servers());
   Copy(view.targets, response->mutable_targets());
@@ -96,10 +98,24 @@ grpc::Status AdminService::ListTargets(grpc::ServerContext*, const wire::ListTar
   return grpc::Status::OK;
 }
 
-grpc::Status AdminService::ListGroups(grpc::ServerContext*, const wire::ListGroupsRequest*,
+grpc::Status AdminService::ListGroups(grpc::ServerContext*, const wire::ListGroupsRequest* request,
                                       wire::ListGroupsResponse* response) {
-  Copy(sources_.cluster->View().groups, response->mutable_groups());
-  return grpc::Status::OK;
+  const ClusterView view = sources_.cluster->View();
+  if (!request->one()) {
+    Copy(view.groups, response->mutable_groups());
+    return grpc::Status::OK;
+  }
+  for (const wire::GroupInfo& info : view.groups) {
+    if (info.group().storage_class() != request->storage_class() ||
+        info.group().number() != request->number()) {
+      continue;
+    }
+    *response->add_groups() = info;
+    return grpc::Status::OK;
+  }
+  return net::ToGrpc(
+      absl::NotFoundError(absl::StrCat("there is no group ", request->storage_class(), "/",
+                                       request->number(), "; `penstock group ls` lists them")));
 }
 
 grpc::Status AdminService::ListClients(grpc::ServerContext*, const wire::ListClientsRequest*,
@@ -130,6 +146,37 @@ grpc::Status AdminService::StatPath(grpc::ServerContext*, const wire::StatPathRe
   *response->mutable_entry() = *std::move(entry);
   *response->mutable_map() = sources_.cluster->map().MapSince(0);
   return grpc::Status::OK;
+}
+
+grpc::Status AdminService::ListSettings(grpc::ServerContext*, const wire::ListSettingsRequest*,
+                                        wire::ListSettingsResponse* response) {
+  Copy(sources_.cluster->settings().List(), response->mutable_settings());
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::ChangeSetting(grpc::ServerContext*,
+                                         const wire::ChangeSettingRequest* request,
+                                         wire::ChangeSettingResponse* response) {
+  auto changed = sources_.cluster->ChangeSetting(request->name(), request->value());
+  if (!changed.ok()) return net::ToGrpc(changed.status());
+  *response = *std::move(changed);
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::ListEvents(grpc::ServerContext*, const wire::ListEventsRequest* request,
+                                      wire::EventList* response) {
+  EventLog::Query query{.after = request->after()};
+  if (request->since_us() != 0) query.since = absl::FromUnixMicros(request->since_us());
+  if (request->limit() != 0) query.limit = request->limit();
+  absl::StatusOr<wire::EventList> list = sources_.events->List(query);
+  if (!list.ok()) return net::ToGrpc(list.status());
+  *response = *std::move(list);
+  return grpc::Status::OK;
+}
+
+grpc::ServerWriteReactor<wire::EventList>* AdminService::FollowEvents(
+    grpc::CallbackServerContext*, const wire::FollowEventsRequest* request) {
+  return NewEventStream(sources_.events, *request);
 }
 
 }  // namespace penstock::metaserver

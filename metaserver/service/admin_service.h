@@ -1,5 +1,5 @@
-// AdminService answers the admin verbs of `penstock` over gRPC (proto/admin.proto).
-// Thread-safe.
+// AdminService answers the admin verbs of `penstock` over gRPC (proto/admin.proto): decode, call
+// the part that knows, encode. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "metaserver/cluster/cluster_state.h"
+#include "metaserver/events/event_log.h"
 #include "metaserver/locks/file_locks.h"
 #include "metaserver/namespace.h"
 #include "metaserver/space_guard.h"
@@ -14,7 +15,8 @@
 
 namespace penstock::metaserver {
 
-class AdminService final : public wire::Admin::Service {
+class AdminService final
+    : public wire::Admin::WithCallbackMethod_FollowEvents<wire::Admin::Service> {
  public:
   // All must outlive the service.
   struct Sources {
@@ -22,6 +24,7 @@ class AdminService final : public wire::Admin::Service {
     Namespace* names = nullptr;
     FileLocks* locks = nullptr;
     SpaceGuard* space = nullptr;
+    EventLog* events = nullptr;
     Clock* clock = nullptr;
     std::string address;  // of Penstock RPC, "host:port", for people
   };
@@ -52,6 +55,15 @@ class AdminService final : public wire::Admin::Service {
                               wire::DescribeInodesResponse* response) override;
   grpc::Status ApplyFixes(grpc::ServerContext* context, const wire::ApplyFixesRequest* request,
                           wire::ApplyFixesResponse* response) override;
+  grpc::Status ListSettings(grpc::ServerContext* context, const wire::ListSettingsRequest* request,
+                            wire::ListSettingsResponse* response) override;
+  grpc::Status ChangeSetting(grpc::ServerContext* context,
+                             const wire::ChangeSettingRequest* request,
+                             wire::ChangeSettingResponse* response) override;
+  grpc::Status ListEvents(grpc::ServerContext* context, const wire::ListEventsRequest* request,
+                          wire::EventList* response) override;
+  grpc::ServerWriteReactor<wire::EventList>* FollowEvents(
+      grpc::CallbackServerContext* context, const wire::FollowEventsRequest* request) override;
 
  private:
   std::vector<wire::ClientInfo> Clients() const;

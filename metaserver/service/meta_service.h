@@ -29,6 +29,7 @@ class MetaService {
   void Start();                           // the workers
   void StopWaiting();  // before server.Stop(): answers calls that wait for others
   void Stop();         // after server.Stop()
+  size_t queued() const { return workers_.queued(); }
 
  private:
   absl::Status OpenSession(const wire::OpenSessionRequest& request, std::string_view peer_address,

@@ -1,5 +1,6 @@
 // The part of SessionTable that ends sessions. Order: the end on disk, then the fence, then what
 // the session held goes to others; so no restart brings back one whose rights were given away.
+#include <absl/strings/str_cat.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -61,20 +62,41 @@ absl::Status SessionTable::End(const std::vector<SessionId>& ids, Why why) {
   return Annotate(status, "record the end of a session, which goes on");
 }
 
-void SessionTable::LogEnd(const Session& session, Why why) const {
+void SessionTable::LogEnd(Session& session, Why why) const {
   const uint64_t id = session.record.id.value();
+  const std::string name = Describe(session.record);
+  session.told_end = why != Why::kClosed;
   if (why == Why::kClosed) {
     SPDLOG_INFO("session closed session={}", id);
+    told_->Add(Severity::kInfo, "client.left", absl::StrCat(name, " has unmounted"));
     return;
   }
   if (why == Why::kEvicted) {
     SPDLOG_WARN("session evicted session={} host={} mountpoint={}", id,
                 Quoted(session.record.hostname), Quoted(session.record.mountpoint));
+    told_->Add(Severity::kWarning, "client.evicted",
+               absl::StrCat(name, " was evicted by an administrator"));
     return;
   }
   SPDLOG_WARN("silent session ended session={} host={} silent_s={} others_wait={}", id,
               Quoted(session.record.hostname), absl::ToInt64Seconds(Silence(session)),
               session.in_the_way);
+  told_->Add(Severity::kWarning, "client.expired",
+             absl::StrCat(name, " was silent for ", absl::ToInt64Seconds(Silence(session)), " s",
+                          session.in_the_way ? " while others waited for what it held" : "",
+                          ": its session is ended"));
+}
+
+void SessionTable::TellStale() {
+  absl::MutexLock lock(&mu_);
+  for (auto& [id, session] : sessions_) {
+    if (session->record.ended || session->told_stale) continue;
+    if (Silence(*session) < options_.timeout) continue;
+    session->told_stale = true;
+    told_->Add(Severity::kWarning, "client.stale",
+               absl::StrCat(Describe(session->record), " is silent for ",
+                            absl::ToInt64Seconds(Silence(*session)), " s"));
+  }
 }
 
 absl::Duration SessionTable::Silence(const Session& session) const {
@@ -103,6 +125,7 @@ absl::Status SessionTable::Reap(SessionFence& fence) {
   if (hooks_.in_the_way) {
     for (SessionId id : hooks_.in_the_way()) EndIfStale(id);
   }
+  TellStale();
   RETURN_IF_ERROR(End(ChooseDue(), Why::kSilent));
   for (SessionId id : TakeUnfenced()) {
     fence.Fence(id, [fenced = fenced_, id] {
@@ -160,6 +183,11 @@ void SessionTable::ForgetFenced() {
       absl::MutexLock lock(&mu_);
       auto it = sessions_.find(id.value());
       if (it == sessions_.end()) continue;
+      if (it->second->told_end) {
+        told_->Add(Severity::kInfo, "client.fenced",
+                   absl::StrCat(Describe(it->second->record),
+                                " is fenced: no chunkserver takes anything from it any more"));
+      }
       DropAll(*it->second, UINT64_MAX);
       sessions_.erase(it);
     }

@@ -1,5 +1,7 @@
 #include "metaserver/session/session_table.h"
 
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -22,6 +24,11 @@ IdBlocks::Options SessionIds() {
 }
 
 }  // namespace
+
+std::string Describe(const SessionRecord& record) {
+  return absl::StrFormat("client %x (%s:%s)", record.id.value(), record.hostname,
+                         record.mountpoint);
+}
 
 absl::StatusOr<std::unique_ptr<SessionTable>> SessionTable::Open(SessionTableOptions options,
                                                                  MetaStore* store,
@@ -82,6 +89,7 @@ absl::StatusOr<SessionId> SessionTable::OpenSession(const wire::OpenSessionReque
   SPDLOG_INFO("session opened session={} host={} mountpoint={} address={} version={}", id,
               Quoted(record.hostname), Quoted(record.mountpoint), record.address,
               Quoted(record.version));
+  told_->Add(Severity::kInfo, "client.connected", Describe(record));
   session->last_heartbeat = session->last_kept = clock_->SinceBoot();
   session->last_report = clock_->Now();
   session->whole = true;
@@ -168,6 +176,9 @@ absl::Status SessionTable::Heartbeat(const wire::SessionHeartbeatRequest& reques
   session->last_heartbeat = clock_->SinceBoot();
   if (keeps_leases) session->last_kept = session->last_heartbeat;
   session->in_the_way = false;
+  if (std::exchange(session->told_stale, false)) {
+    told_->Add(Severity::kInfo, "client.back", absl::StrCat(Describe(session->record), " is back"));
+  }
   if (session->whole) session->last_report = clock_->Now();
   return absl::OkStatus();
 }

@@ -27,6 +27,7 @@
 #include "common/clock.h"
 #include "common/ids.h"
 #include "metaserver/current_client.h"
+#include "metaserver/events/event_sink.h"
 #include "metaserver/log/replicated_log.h"
 #include "metaserver/reclaim/cluster_work.h"
 #include "metaserver/store/id_blocks.h"
@@ -55,6 +56,9 @@ struct SessionInfo {
   uint32_t open_files_write = 0;
   std::vector<wire::PeerTransport> transports;
 };
+
+// "client 1f (node7:/mnt/datasets)", for people.
+std::string Describe(const SessionRecord& record);
 
 // What others do at turns of a session's life. Called with no lock held.
 struct SessionHooks {
@@ -86,6 +90,8 @@ class SessionTable {
                                                             Clock* clock);
 
   void SetHooks(SessionHooks hooks) { hooks_ = std::move(hooks); }  // before anybody can call
+  // Who is told of clients that come and go; it must outlive the table. Before anybody can call.
+  void SetEvents(EventSink* events) { told_ = events; }
 
   absl::StatusOr<SessionId> OpenSession(const wire::OpenSessionRequest& request,
                                         std::string_view peer_address);
@@ -197,9 +203,11 @@ class SessionTable {
     absl::Duration last_heartbeat;  // SinceBoot
     bool whole = false;             // what it holds is known since this process started
     absl::Time last_report = absl::InfinitePast();
-    bool in_the_way = false;                      // others wait for what it holds, and it is stale
-    bool ending = false;                          // its end is on the way to the disk
-    bool fencing = false;                         // handed to the fence
+    bool in_the_way = false;  // others wait for what it holds, and it is stale
+    bool ending = false;      // its end is on the way to the disk
+    bool fencing = false;     // handed to the fence
+    bool told_stale = false;
+    bool told_end = false;                        // an end that is none of its client's
     absl::flat_hash_map<uint64_t, Opened> opens;  // by inode
     uint32_t writes = 0;
     absl::Duration last_kept;  // SinceBoot: the last heartbeat that kept its leases
@@ -240,7 +248,8 @@ class SessionTable {
   absl::Status End(const std::vector<SessionId>& ids, Why why);
   absl::Duration Silence(const Session& session) const;
   bool IsDue(const Session& session) const;
-  void LogEnd(const Session& session, Why why) const;
+  void LogEnd(Session& session, Why why) const;
+  void TellStale();
   std::vector<SessionId> ChooseDue() const;
   std::vector<SessionId> TakeUnfenced();
   void ForgetFenced();
@@ -254,6 +263,8 @@ class SessionTable {
   IdBlocks ids_;
   SessionHooks hooks_;  // constant once calls come
   EndEvents end_events_;
+  NoEvents no_events_;
+  EventSink* told_ = &no_events_;
   const std::shared_ptr<Fenced> fenced_ = std::make_shared<Fenced>();
   mutable absl::Mutex mu_;
   Sessions sessions_ ABSL_GUARDED_BY(mu_);

@@ -135,12 +135,13 @@ absl::StatusOr<std::string> MetaStore::Get(Family family_id, std::string_view ke
 }
 
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>> MetaStore::Scan(
-    Family family_id, std::string_view prefix) const {
+    Family family_id, std::string_view prefix, std::string_view start) const {
   std::vector<std::pair<std::string, std::string>> found;
   std::unique_ptr<rocksdb::Iterator> it(
       db_->NewIterator(rocksdb::ReadOptions(), family(family_id)));
-  const rocksdb::Slice start(prefix.data(), prefix.size());
-  for (it->Seek(start); it->Valid() && it->key().starts_with(start); it->Next()) {
+  const rocksdb::Slice common(prefix.data(), prefix.size());
+  const rocksdb::Slice first = start.empty() ? common : rocksdb::Slice(start.data(), start.size());
+  for (it->Seek(first); it->Valid() && it->key().starts_with(common); it->Next()) {
     found.emplace_back(it->key().ToString(), it->value().ToString());
   }
   RETURN_IF_ERROR(FromRocks(it->status(), "scan records"));

@@ -36,9 +36,9 @@ class MetaStore {
   // One key of a family, for records that their owner encodes as Protobuf (kCluster).
   // NOT_FOUND without an errno when there is none.
   absl::StatusOr<std::string> Get(Family family, std::string_view key) const;
-  // All keys that begin with `prefix`, in order.
+  // All keys that begin with `prefix`, in order; from `start` on, when that is not empty.
   absl::StatusOr<std::vector<std::pair<std::string, std::string>>> Scan(
-      Family family, std::string_view prefix) const;
+      Family family, std::string_view prefix, std::string_view start = {}) const;
 
  private:
   MetaStore() = default;

@@ -93,4 +93,55 @@ TEST_CASE("a repair is told with what is left of it", "[cli][table]") {
   REQUIRE(StatusText(status).find("12 groups below the goal") != std::string::npos);
 }
 
+TEST_CASE("a group is shown with its members' places and progress", "[cli][table]") {
+  wire::StatusResponse status = Example();
+  status.mutable_targets(0)->set_groups_syncing(7);
+  status.mutable_targets(0)->set_sync_chunks_done(31);
+  wire::GroupInfo info;
+  info.mutable_group()->set_storage_class(1);
+  info.mutable_group()->set_number(17);
+  info.mutable_group()->set_epoch(9);
+  info.set_confirmed_epoch(8);
+  info.set_state("degraded");
+  info.set_replication(2);
+  info.set_below_goal_ms(75000);
+  info.add_basis(3);
+  wire::MapMember* head = info.mutable_group()->add_members();
+  head->set_target_id(3);  // not in the status
+  head->set_state(wire::MEMBER_IN_SYNC);
+  wire::MapMember* tail = info.mutable_group()->add_members();
+  tail->set_target_id(4);
+  tail->set_state(wire::MEMBER_SYNCING);
+  const std::string text = GroupText(info, status);
+  REQUIRE_THAT(text, Catch::Contains("1/17") && Catch::Contains("2 of 2, too few for 1 m 15 s") &&
+                         Catch::Contains("9, which no member in sync has taken yet") &&
+                         Catch::Contains("7 groups of it left, 31 chunks compared") &&
+                         Catch::Contains("head") && Catch::Contains("tail"));
+  const Json json = GroupJson(info, status);
+  REQUIRE(json["members"][1]["on"]["path"] == "/d/t1");
+  REQUIRE(!json["members"][0].contains("on"));
+  REQUIRE(json["basis"] == Json({3}));
+  REQUIRE(ServerTable(status).find("127.0.0.1:7411 (tcp)") != std::string::npos);
+}
+
+TEST_CASE("settings and events are told in lines", "[cli][table]") {
+  wire::ListSettingsResponse settings;
+  wire::SettingInfo* info = settings.add_settings();
+  info->set_name("repair.after");
+  info->set_value("30m");
+  info->set_is_set(true);
+  info->set_default_value("10m");
+  REQUIRE_THAT(SettingTable(settings), Catch::Contains("repair.after  30m    yes  10m"));
+  REQUIRE(ToJson(*info)["is_set"] == true);
+  wire::ClusterEvent event;
+  event.set_number(3);
+  event.set_time_us(1'700'000'000'000'000);
+  event.set_severity("warning");
+  event.set_kind("client.stale");
+  event.set_text("client 1 (\x1b[31mnode:/m\n)");
+  REQUIRE_THAT(EventLine(event), Catch::Contains("  warning  client.stale        client 1 "
+                                                 "(?[31mnode:/m?)\n"));
+  REQUIRE(ToJson(event)["time"] == "2023-11-14T22:13:20+00:00");
+}
+
 }  // namespace penstock::cli

@@ -43,7 +43,7 @@ HOMES = {
 # Prepare builds RocksDB write batches, so the state machine's operations may name that one class.
 WRITE_BATCH_ONLY = ["metaserver/ops", "metaserver/namespace", "metaserver/mutation",
                     "metaserver/session", "metaserver/cluster", "metaserver/reclaim",
-                    "metaserver/backup"]
+                    "metaserver/backup", "metaserver/events"]
 
 
 def folder_of(path):

@@ -306,6 +306,17 @@ TEST_CASE("below the reserve writes get ENOSPC, reads and deletions go on",
   REQUIRE(f.Write(f.Key(500), 0, Pattern(64 * kKiB)).ok());
 }
 
+TEST_CASE("the reserve can be changed while the store works", "[chunkserver][store]") {
+  StoreFixture f;
+  f.fs.set_capacity(10 * kMiB);
+  REQUIRE(f.Write(f.Key(1), 0, Pattern(64 * kKiB)).ok());
+  f.store->SetReserve(11 * kMiB);
+  REQUIRE(ErrnoOf(f.Write(f.Key(2), 0, Pattern(64 * kKiB))) == ENOSPC);
+  REQUIRE(f.ReadAll(f.Key(1)).value() == Pattern(64 * kKiB));
+  f.store->SetReserve(0);
+  REQUIRE(f.Write(f.Key(2), 0, Pattern(64 * kKiB)).ok());
+}
+
 TEST_CASE("a disk that is really full corrupts nothing and the store opens on it",
           "[chunkserver][store]") {
   StoreFixture f;

@@ -11,6 +11,7 @@
 #include "metaserver/cluster/cluster_state.h"
 #include "metaserver/log/single_node_log.h"
 #include "metaserver/store/meta_store.h"
+#include "tests/metaserver/cluster/recorded_events.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/temp_dir.h"
 
@@ -59,7 +60,7 @@ class ClusterFixture {
     state = *std::move(opened);
   }
   absl::StatusOr<std::unique_ptr<ClusterState>> Open(const ClusterOptions& options) {
-    return ClusterState::Open(options, {store_.get(), log_.get(), &clock, 1000});
+    return ClusterState::Open(options, {store_.get(), log_.get(), &clock, 1000, &events});
   }
   wire::RegisterResponse Register(const wire::RegisterRequest& request) {
     auto response = state->Register(request);
@@ -80,6 +81,7 @@ class ClusterFixture {
   }
 
   testing::FakeClock clock;
+  RecordedEvents events;
   std::unique_ptr<ClusterState> state;
 
  private:

@@ -1,4 +1,5 @@
 // A session's end: durable before anybody profits from it, however it came.
+#include <absl/strings/str_format.h>
 #include <absl/synchronization/notification.h>
 
 #include <catch2/catch.hpp>
@@ -8,6 +9,7 @@
 #include "common/status.h"
 #include "metaserver/ops/mutations.h"
 #include "metaserver/store/keys.h"
+#include "tests/metaserver/cluster/recorded_events.h"
 #include "tests/metaserver/namespace_fixture.h"
 
 namespace penstock::metaserver {
@@ -126,6 +128,38 @@ TEST_CASE("however a session ended, it stays ended through a restart before its 
   REQUIRE(sessions.Reap(again).ok());
   REQUIRE_FALSE(sessions.IsKnown(dead));
   REQUIRE(absl::IsNotFound(fs.store().Get(Family::kSession, SessionKey(dead)).status()));
+}
+
+TEST_CASE("people hear of clients that come, fall silent, return and go", "[metaserver][session]") {
+  RecordedEvents told;
+  NamespaceFixture fs;
+  SessionTable& sessions = fs.names().sessions();
+  sessions.SetEvents(&told);
+  const SessionId client = fs.OpenSession("node2");
+  const std::string name = absl::StrFormat("client %x (node2:", client.value());
+  REQUIRE_THAT(told.TakeText(), Catch::StartsWith("client.connected: " + name));
+  FakeFence fence;
+  fs.clock().Advance(absl::Seconds(11));
+  fs.Report(fs.session());
+  REQUIRE(sessions.Reap(fence).ok());
+  REQUIRE(sessions.Reap(fence).ok());  // said once
+  REQUIRE(told.Take().size() == 1);
+  REQUIRE(sessions.Heartbeat(Beat(client)).ok());
+  REQUIRE_THAT(told.TakeText(), Catch::StartsWith("client.back: " + name));
+  REQUIRE(sessions.Evict(client).ok());
+  REQUIRE_THAT(told.TakeText(), Catch::StartsWith("client.evicted: " + name));
+  REQUIRE(sessions.Reap(fence).ok());
+  fence.Confirm();
+  REQUIRE(sessions.Reap(fence).ok());
+  REQUIRE_THAT(told.TakeText(), Catch::StartsWith("client.fenced: " + name));
+  const SessionId other = fs.OpenSession("node3");
+  REQUIRE(sessions.CloseSession(other).ok());
+  REQUIRE(sessions.Reap(fence).ok());
+  fence.Confirm();
+  REQUIRE(sessions.Reap(fence).ok());
+  const std::vector<std::string> all = told.Take();
+  REQUIRE(all.size() == 2);  // its own end needs no fence that people would want to know of
+  REQUIRE_THAT(all[1], Catch::StartsWith("client.left: "));
 }
 
 TEST_CASE("no fence is asked for before the end is on disk", "[metaserver][session]") {
