@@ -67,7 +67,7 @@ class FsckTest(harness.ClusterTest):
 
     def settled(self):
         """The background work of earlier tests is done."""
-        wait_for(lambda: self.cluster.admin("status")["contents_to_delete"] == 0, 90,
+        wait_for(lambda: self.cluster.admin("status")["metaserver"]["contents_to_delete"] == 0, 90,
                  "deletions to end", every_s=0.5)
         self.cluster.penstock("repair", "status", "--wait", "--timeout", "120", "--cluster",
                               self.cluster.dir)
