@@ -142,7 +142,7 @@ class FsckTest(harness.ClusterTest):
         self.assertEqual(found(repaired), expected)
         left = [p for p in repaired["problems"] if not p["repaired"]]
         self.assertEqual([p["kind"] for p in left], ["missing_data"], left)
-        lost = self.path("lost+found", f"inode-{inode['f1']}")
+        lost = os.path.join(self.base, "lost+found", f"inode-{inode['f1']}")
         self.assertEqual(len(read_file(lost)), 300_000)
         os.unlink(self.path("f6"))  # a person's part
         self.settled()
