@@ -44,6 +44,10 @@ absl::StatusOr<wire::FinishRestoreResponse> ClusterState::FinishRestore(
     for (const auto& [id, server] : inventory_.servers) {
       response.set_servers(response.servers() + server.live(from.now, from.offline_after));
     }
+    if (response.missing_size() > 0 && !request.without_missing()) {
+      response.set_groups(group_count);
+      return response;
+    }
     ASSIGN_OR_RETURN(plan, PlanRestoredGroups(from));
     storage_class.mutable_storage_class()->set_group_count(group_count);
     change.classes.push_back(std::move(storage_class));
@@ -53,9 +57,7 @@ absl::StatusOr<wire::FinishRestoreResponse> ClusterState::FinishRestore(
   response.set_groups(static_cast<uint32_t>(plan.groups.size()));
   response.set_groups_with_chunks(plan.with_chunks);
   response.set_targets(plan.targets);
-  if (request.dry_run() || (response.missing_size() > 0 && !request.without_missing())) {
-    return response;
-  }
+  if (request.dry_run()) return response;
   RETURN_IF_ERROR(Annotate(Commit(std::move(change)), "form the groups after a restore"));
   SPDLOG_INFO("groups formed after a restore groups={} with_chunks={} targets={} missing={}",
               plan.groups.size(), plan.with_chunks, plan.targets, response.missing_size());

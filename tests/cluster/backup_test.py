@@ -39,6 +39,11 @@ class BackupTest(unittest.TestCase):
         self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
         return result.stderr
 
+    def all_reported(self):
+        result = self.cluster.penstock("backup", "finish", "--dry-run", "--json", "--cluster",
+                                       self.cluster.dir, check=False)
+        return result.returncode == 0 and json.loads(result.stdout)["missing"] == []
+
     def check_file(self, backup):
         shown = json.loads(self.cluster.penstock("backup", "show", backup, "--json").stdout)
         self.assertEqual(shown["cluster_id"], self.cluster.admin("status")["cluster_id"])
@@ -73,8 +78,7 @@ class BackupTest(unittest.TestCase):
         self.cluster.penstock("up", self.cluster.dir)
         problems = "\n".join(self.cluster.admin("status")["problems"])
         self.assertIn("penstock backup finish", problems)
-        wait_for(lambda: self.cluster.admin("backup", "finish", "--dry-run")["missing"] == [], 60,
-                 "all chunkservers to say what they hold", every_s=0.3)
+        wait_for(self.all_reported, 60, "all chunkservers to say what they hold", every_s=0.3)
         self.assertTrue(self.cluster.admin("backup", "finish")["formed"])
         self.cluster.penstock("repair", "status", "--wait", "--timeout", "120", "--cluster",
                               self.cluster.dir)

@@ -71,7 +71,7 @@ class FullMetaserverTest(ServersByHand):
         files = {f"f{i}": os.urandom(size) for i, size in enumerate([10, 4000, 70_000, 3 * MIB] * 3)}
         for name, data in files.items():
             write_file(self.at("mnt", name), data)
-        self.assertFalse(self.admin("status")["read_only"])
+        self.assertFalse(self.admin("status")["metaserver"]["read_only"])
         # Below the reserve: names are read-only, reads and deletions go on.
         self.fill(RESERVE_MIB * MIB // 2)
         wait_for(lambda: self.refused("new"), 20, "ENOSPC")
@@ -88,11 +88,11 @@ class FullMetaserverTest(ServersByHand):
         files["f7"] = files["f7"][:1000]
         self.expect_readable(files)
         status = self.admin("status")
-        self.assertTrue(status["read_only"])
+        self.assertTrue(status["metaserver"]["read_only"])
         self.assertIn("names are read-only (ENOSPC) until space is freed", status["problems"][0])
         self.free()
         wait_for(lambda: self.accepted("new"), 20, "room again")
-        self.assertFalse(self.admin("status")["read_only"])
+        self.assertFalse(self.admin("status")["metaserver"]["read_only"])
         # To the last byte: what cannot be logged is refused, and nothing ends or is lost.
         self.fill(0)
         wait_for(lambda: self.refused("new"), 20, "ENOSPC")

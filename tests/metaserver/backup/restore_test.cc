@@ -142,7 +142,12 @@ TEST_CASE(
   REQUIRE_FALSE(cluster.orders().Delete(dead, [] {}));
   BeatHolding(cluster, 1, *first, std::string("\x03", 1) + std::string(7, '\0'));
   auto finish = cluster.FinishRestore({});
-  REQUIRE_FALSE(finish.ok());  // one target is not enough for two copies
+  REQUIRE(finish.ok());
+  REQUIRE_FALSE(finish->formed());
+  REQUIRE(finish->missing_size() == 1);
+  wire::FinishRestoreRequest forced;
+  forced.set_without_missing(true);
+  REQUIRE_FALSE(cluster.FinishRestore(forced).ok());  // one target is not enough for two copies
   // A server and a target of after the backup come with the id that they have.
   wire::RegisterRequest later = ChunkserverRequest(7);
   later.mutable_targets(0)->set_target_id(33);
