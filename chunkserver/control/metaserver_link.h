@@ -17,6 +17,7 @@
 #include "chunkserver/control/grpc_calls.h"
 #include "chunkserver/control/order_worker.h"
 #include "chunkserver/control/target_health.h"
+#include "chunkserver/scrub/scrubber.h"
 #include "chunkserver/server_identity.h"
 #include "chunkserver/service/fence_table.h"
 #include "chunkserver/service/serving_lease.h"
@@ -54,6 +55,7 @@ class MetaserverLink {
     FileSystem* fs = nullptr;
     Clock* clock = nullptr;
     const GroupSync* sync = nullptr;  // null: nothing is reported of it
+    Scrubber* scrubber = nullptr;     // the same
     ServingLease* lease = nullptr;    // renewed by acknowledged heartbeats
   };
   MetaserverLink(ServerFacts facts, Parts parts);  // all parts outlive it
@@ -71,6 +73,8 @@ class MetaserverLink {
   absl::Status Accept(const wire::RegisterResponse& response);
   absl::Status SendHeartbeat();
   bool HasMap(uint64_t version) const;
+  bool ForgetLostChanges();  // whether the identity has changed
+  absl::Status RememberFailed();
   void Run();
 
   const ServerFacts facts_;

@@ -123,6 +123,10 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
     }
     NoteSynced(id, request);
     NoteProgress(id, request);
+    scrubs_.Note(id, request, inventory_);
+    for (wire::ScrubOrder& order : scrubs_.OrdersFor(id, inventory_)) {
+      *response.add_scrubs() = std::move(order);
+    }
   }
   // An order is done on the targets that the server has open, and on no other of its targets.
   orders_->Acknowledge(

@@ -28,6 +28,7 @@
 #include "metaserver/cluster/member_table.h"
 #include "metaserver/cluster/order_queue.h"
 #include "metaserver/cluster/repair_plan.h"
+#include "metaserver/cluster/scrub_board.h"
 #include "metaserver/log/replicated_log.h"
 #include "metaserver/service/map_source.h"
 #include "metaserver/store/meta_store.h"
@@ -68,6 +69,9 @@ class ClusterState : public SpaceSource {
   // This process stood still for so long (a stopped machine or VM): silence in that time is not the
   // servers'. Called by the thread.
   void StoodStill(absl::Duration time);
+
+  absl::StatusOr<wire::StartScrubResponse> StartScrub(const wire::StartScrubRequest& request);
+  absl::StatusOr<wire::ListScrubsResponse> ListScrubs(const wire::ListScrubsRequest& request) const;
 
   ClusterSpace Space() const override;
   ClusterView View() const;
@@ -134,6 +138,7 @@ class ClusterState : public SpaceSource {
   MemberTable members_ ABSL_GUARDED_BY(mu_);
   GroupNotesMap notes_ ABSL_GUARDED_BY(mu_);  // of the same groups
   PlaceCounts places_ ABSL_GUARDED_BY(mu_);
+  ScrubBoard scrubs_ ABSL_GUARDED_BY(mu_);
   std::string formation_problem_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_;

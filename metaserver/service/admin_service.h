@@ -36,6 +36,10 @@ class AdminService final : public wire::Admin::Service {
                            wire::EvictClientResponse* response) override;
   grpc::Status StatPath(grpc::ServerContext* context, const wire::StatPathRequest* request,
                         wire::StatPathResponse* response) override;
+  grpc::Status StartScrub(grpc::ServerContext* context, const wire::StartScrubRequest* request,
+                          wire::StartScrubResponse* response) override;
+  grpc::Status ListScrubs(grpc::ServerContext* context, const wire::ListScrubsRequest* request,
+                          wire::ListScrubsResponse* response) override;
 
  private:
   std::vector<wire::ClientInfo> Clients() const;
