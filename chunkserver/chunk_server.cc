@@ -119,6 +119,7 @@ struct ChunkServer::Parts {
   std::unique_ptr<GroupSync> sync;
   std::unique_ptr<CopyRepair> repair;
   std::unique_ptr<Scrubber> scrubber;
+  std::unique_ptr<HeldGroups> held;
   std::unique_ptr<MapWatch> watch;
   std::unique_ptr<MetaserverLink> link;
 
@@ -212,6 +213,8 @@ absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   parts.sync = sync.get();
   parts.scrubber = scrubber.get();
   parts.lease = &*lease;
+  held = std::make_unique<HeldGroups>(targets.get());
+  parts.held = held.get();
   link = std::make_unique<MetaserverLink>(std::move(facts), parts);
   RETURN_IF_ERROR(link->Start());
   watch = std::make_unique<MapWatch>(stub.get(), &map);
@@ -246,6 +249,7 @@ void ChunkServer::Stop() {
   // Nothing new comes from the metaserver, then none from clients; what is under way ends or is cut
   // off, and last the disks are synced.
   if (parts.link) parts.link->Stop();
+  if (parts.held) parts.held->Stop();
   if (parts.watch) parts.watch->Stop();
   if (parts.sync) parts.sync->Stop();
   if (parts.repair) parts.repair->Stop();

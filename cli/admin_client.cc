@@ -114,4 +114,50 @@ absl::StatusOr<wire::ListScrubsResponse> AdminClient::ListScrubs(uint32_t target
   return Call(&wire::Admin::Stub::ListScrubs, request, kTimeout);
 }
 
+template <typename Request, typename Part>
+absl::Status AdminClient::ReadAll(
+    std::unique_ptr<grpc::ClientReader<Part>> (wire::Admin::Stub::*method)(grpc::ClientContext*,
+                                                                           const Request&),
+    absl::FunctionRef<absl::Status(const Part&)> take) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       absl::ToChronoMilliseconds(kStreamTimeout));
+  const auto reader = ((*stub_).*method)(&context, Request());
+  absl::Status taken;
+  for (Part part; taken.ok() && reader->Read(&part);) taken = take(part);
+  if (!taken.ok()) context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  if (!taken.ok()) return taken;
+  return status.ok() ? absl::OkStatus() : Explain(status, kStreamTimeout);
+}
+
+absl::Status AdminClient::CreateBackup(
+    absl::FunctionRef<absl::Status(const wire::BackupPart&)> take) {
+  return ReadAll<wire::CreateBackupRequest, wire::BackupPart>(&wire::Admin::Stub::CreateBackup,
+                                                              take);
+}
+
+absl::Status AdminClient::ReadFacts(absl::FunctionRef<absl::Status(const wire::Facts&)> take) {
+  return ReadAll<wire::ReadFactsRequest, wire::Facts>(&wire::Admin::Stub::ReadFacts, take);
+}
+
+absl::StatusOr<wire::InodeFacts> AdminClient::DescribeInode(uint64_t ino) {
+  wire::DescribeInodesRequest request;
+  request.add_inodes(ino);
+  ASSIGN_OR_RETURN(const wire::DescribeInodesResponse response,
+                   Call(&wire::Admin::Stub::DescribeInodes, request, kTimeout));
+  if (response.inodes_size() != 1) return absl::DataLossError("the metaserver told too little");
+  return response.inodes(0);
+}
+
+absl::StatusOr<wire::ApplyFixesResponse> AdminClient::ApplyFixes(
+    const wire::ApplyFixesRequest& request) {
+  return Call(&wire::Admin::Stub::ApplyFixes, request, absl::Minutes(5));
+}
+
+absl::StatusOr<wire::FinishRestoreResponse> AdminClient::FinishRestore(
+    const wire::FinishRestoreRequest& request) {
+  return Call(&wire::Admin::Stub::FinishRestore, request, absl::Minutes(1));
+}
+
 }  // namespace penstock::cli

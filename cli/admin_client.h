@@ -2,6 +2,7 @@
 // and every failure says what to look at.
 #pragma once
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
@@ -26,9 +27,17 @@ class AdminClient {
   // Target 0: all.
   absl::StatusOr<wire::StartScrubResponse> StartScrub(uint32_t target, uint64_t max_rate);
   absl::StatusOr<wire::ListScrubsResponse> ListScrubs(uint32_t target);
+  // `take` gets each part; its error ends the call.
+  absl::Status CreateBackup(absl::FunctionRef<absl::Status(const wire::BackupPart&)> take);
+  absl::StatusOr<wire::FinishRestoreResponse> FinishRestore(
+      const wire::FinishRestoreRequest& request);
+  absl::Status ReadFacts(absl::FunctionRef<absl::Status(const wire::Facts&)> take);
+  absl::StatusOr<wire::InodeFacts> DescribeInode(uint64_t ino);
+  absl::StatusOr<wire::ApplyFixesResponse> ApplyFixes(const wire::ApplyFixesRequest& request);
 
  private:
   static constexpr absl::Duration kTimeout = absl::Seconds(10);
+  static constexpr absl::Duration kStreamTimeout = absl::Hours(72);  // all metadata is read
 
   AdminClient(FoundCluster cluster, std::unique_ptr<wire::Admin::Stub> stub)
       : cluster_(std::move(cluster)), stub_(std::move(stub)) {}
@@ -37,6 +46,10 @@ class AdminClient {
                                                                           const Request&,
                                                                           Response*),
                                 const Request& request, absl::Duration timeout);
+  template <typename Request, typename Part>
+  absl::Status ReadAll(std::unique_ptr<grpc::ClientReader<Part>> (wire::Admin::Stub::*method)(
+                           grpc::ClientContext*, const Request&),
+                       absl::FunctionRef<absl::Status(const Part&)> take);
   absl::Status Explain(const grpc::Status& status, absl::Duration timeout) const;
 
   FoundCluster cluster_;

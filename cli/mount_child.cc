@@ -76,6 +76,7 @@ void ApplySettings(const MountSettings& settings, client::MountOptions& options)
   options.io_timeout = settings.io_timeout;
   options.allow_other = settings.allow_other;
   options.default_permissions = settings.default_permissions;
+  options.hedge_after = settings.hedge_after;
   options.sync_on_close = settings.sync_on_close;
   options.metrics = settings.metrics;
   options.read_only = settings.read_only;

@@ -111,6 +111,13 @@ absl::Status SetText(const Option& option, bool is_path, std::string* target) {
 std::optional<absl::Status> ApplyValue(const Option& option, MountSettings& settings) {
   if (option.name == "key") return SetText(option, true, &settings.key_file);
   if (option.name == "io_timeout") return SetDuration(option, &settings.io_timeout);
+  if (option.name == "hedge_after") {
+    if (option.value == "off") {
+      settings.hedge_after = absl::InfiniteDuration();
+      return absl::OkStatus();
+    }
+    return SetDuration(option, &settings.hedge_after);
+  }
   if (option.name == "memory") return SetBytes(option, &settings.memory_bytes);
   if (option.name == "connections") return SetInt(option, 1, 64, &settings.max_connections);
   if (option.name == "read_ahead_kib") return SetInt(option, 0, 1 << 20, &settings.read_ahead_kib);
@@ -197,6 +204,8 @@ std::string MountOptionsHelp() {
   key=FILE             the cluster key (else $PENSTOCK_KEY, the key of a cluster of `penstock up`
                        at that address, /etc/penstock/cluster.key)
   io_timeout=60s       how long I/O waits for a lost server before it gives EIO
+  hedge_after=10ms     a read that waits for longer, and for longer than 99 of 100 do, is asked
+                       of another copy as well; off: never
   sync_on_close        close() returns when the bytes are on the servers' disks
   memory=1GiB          most memory of the client
   connections=8        most connections to each server

@@ -21,6 +21,7 @@ struct MountSettings {
   uint64_t memory_bytes = kGiB;                   // of the client
   int max_connections = 8;                        // to each server
   int read_ahead_kib = 8192;                      // of the kernel
+  absl::Duration hedge_after = absl::Milliseconds(10);  // infinite: never
   bool sync_on_close = false;
   bool read_only = false;
   bool allow_other = false;  // root's default is true

@@ -78,6 +78,7 @@ std::string Missing(const std::vector<StartedServer>& servers,
   }
   if (!names.empty())
     return absl::StrCat("waiting for ", absl::StrJoin(names, ", "), " to register");
+  if (status->restored()) return "";  // `penstock backup finish` forms the groups
   for (const wire::MapStorageClass& c : status->classes()) {
     if (c.group_count() > 0) return "";
   }

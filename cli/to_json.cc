@@ -157,6 +157,8 @@ Json ToJson(const wire::StatusResponse& status) {
            {{"address", status.metaserver_address()},
             {"version", status.metaserver_version()},
             {"uptime_s", status.uptime_s()},
+            {"read_only", status.read_only()},
+            {"restored", status.restored()},
             {"map_version", status.map_version()},
             {"log_index", status.log_index()},
             {"inodes", status.inodes()},

@@ -50,7 +50,8 @@ std::string ClientRows(const Clients& clients) {
     for (const wire::PeerTransport& peer : info.transports()) {
       transports.push_back(absl::StrCat(peer.peer(), " ", peer.transport(), " x",
                                         peer.connections(), peer.reason().empty() ? "" : " (",
-                                        peer.reason(), peer.reason().empty() ? "" : ")"));
+                                        peer.reason(), peer.reason().empty() ? "" : ")",
+                                        peer.slow() ? " slow" : ""));
     }
     table.Add({absl::StrFormat("%x", info.session_id()), info.hostname(), info.address(),
                info.mountpoint(), absl::StrCat(info.pid()),

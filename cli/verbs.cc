@@ -65,6 +65,8 @@ int RunCommand(const std::vector<std::string>& arguments) {
   AddGroup(app, program);
   AddRepair(app, program);
   AddScrub(app, program);
+  AddBackup(app, program);
+  AddFsck(app, program);
   AddClient(app, program);
   AddStat(app, program);
   AddKey(app, program);

@@ -42,6 +42,8 @@ void AddTarget(CLI::App& app, Program& program);
 void AddGroup(CLI::App& app, Program& program);
 void AddRepair(CLI::App& app, Program& program);
 void AddScrub(CLI::App& app, Program& program);
+void AddBackup(CLI::App& app, Program& program);
+void AddFsck(CLI::App& app, Program& program);
 void AddClient(CLI::App& app, Program& program);
 void AddStat(CLI::App& app, Program& program);
 void AddKey(CLI::App& app, Program& program);

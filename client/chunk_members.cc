@@ -34,7 +34,8 @@ std::vector<ChunkClient::Member> ChunkClient::ReadOrder(const ClusterMap& map,
     const wire::MapTarget* target = map.FindTarget(member.target);
     const wire::MapServer* server = map.FindServer(member.server);
     return target->state() == wire::TARGET_ONLINE && server != nullptr &&
-           server->state() == wire::SERVER_ONLINE && !Suspected(member.server);
+           server->state() == wire::SERVER_ONLINE && !Suspected(member.server) &&
+           !pace_.Limps(member.server, absl::Now());
   };
   std::stable_partition(members.begin(), members.end(), well);
   return members;

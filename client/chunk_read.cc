@@ -39,8 +39,9 @@ absl::StatusOr<ReadOutcome> ChunkClient::Read(const FileLayout& layout, uint64_t
   return outcome;
 }
 
-absl::StatusOr<std::unique_ptr<ChunkServers::Reply>> ChunkClient::StartRead(const ReadTarget& read,
-                                                                            const OpContext& op) {
+absl::StatusOr<std::unique_ptr<ChunkServers::Reply>> ChunkClient::StartRead(
+    ReadTarget& read, const OpContext& op, absl::Duration start_within) {
+  read.started = absl::Now();
   wire::ReadChunksRequest request;
   wire::ChunkRead* wire = request.add_reads();
   SetKey(read.key, wire->mutable_key());
@@ -49,8 +50,9 @@ absl::StatusOr<std::unique_ptr<ChunkServers::Reply>> ChunkClient::StartRead(cons
   wire->set_target_id(read.member.target.value());
   wire->set_offset(read.piece.offset);
   wire->set_length(read.piece.length);
-  return servers_->Start(read.member.server, wire::METHOD_READ_CHUNKS, request,
-                         {.timeout = options_.read_try, .interrupt = op.interrupt}, {});
+  return servers_->Start(
+      read.member.server, wire::METHOD_READ_CHUNKS, request,
+      {.timeout = options_.read_try, .start_within = start_within, .interrupt = op.interrupt}, {});
 }
 
 absl::StatusOr<wire::ChunkResult> ChunkClient::FinishRead(const ReadTarget& read,
@@ -72,14 +74,11 @@ absl::StatusOr<wire::ChunkResult> ChunkClient::FinishRead(const ReadTarget& read
   return result;
 }
 
-absl::StatusOr<wire::ChunkResult> ChunkClient::ReadOnce(const ReadTarget& read,
-                                                        const OpContext& op) {
-  auto result = [&]() -> absl::StatusOr<wire::ChunkResult> {
-    ASSIGN_OR_RETURN(std::unique_ptr<ChunkServers::Reply> reply, StartRead(read, op));
-    return FinishRead(read, reply.get());
-  }();
-  if (!result.ok()) NoteFailure(read.member.server, result.status());
-  return result;
+absl::StatusOr<wire::ChunkResult> ChunkClient::ReadOnce(ReadTarget& read, const OpContext& op) {
+  auto reply = StartRead(read, op);
+  if (reply.ok()) return AwaitRead(read, *std::move(reply), op);
+  NoteFailure(read.member.server, reply.status());
+  return reply.status();
 }
 
 // The common case: every piece is under way at once, each on a connection of its own. What is not
@@ -116,8 +115,7 @@ std::vector<bool> ChunkClient::ReadTogether(std::vector<ReadTarget>& reads, cons
       }
     }
     for (auto& [i, reply] : wave) {
-      auto result = FinishRead(reads[i], reply.get());
-      if (!result.ok()) NoteFailure(reads[i].member.server, result.status());
+      auto result = AwaitRead(reads[i], std::move(reply), op);
       done[i] = result.ok() && IsFull(*result, reads[i].piece.length);
     }
     waiting = std::move(later);

@@ -14,6 +14,7 @@ class RpcReply : public ChunkServers::Reply {
                       size_t* received) override {
     return call_.Finish(response, into, received);
   }
+  int fd() const override { return call_.fd(); }
 
  private:
   const std::shared_ptr<net::RpcClient> client_;

@@ -24,6 +24,8 @@ class ChunkServers {
     // As net::PendingCall::Finish.
     virtual absl::Status Finish(google::protobuf::Message* response, absl::Span<const iovec> into,
                                 size_t* received) = 0;
+    // As net::PendingCall::fd.
+    virtual int fd() const = 0;
   };
   virtual ~ChunkServers() = default;
   // As net::RpcClient::Start. A thread that holds one reply under way takes the next only from a

@@ -33,10 +33,11 @@ Metric Single(std::string name, std::string help, Metric::Kind kind, double valu
 }  // namespace
 
 std::vector<Metric> ClientMetrics(const MetaClient& meta, const EntryCache& cache,
-                                  const FileSystem& fs) {
+                                  const FileSystem& fs, const ReadPace& pace) {
   constexpr auto kCounter = Metric::Kind::kCounter;
   constexpr auto kGauge = Metric::Kind::kGauge;
   const FileSystem::Counters& counted = fs.counters();
+  const ReadPace::Counters hedged = pace.counters();
   return {
       MetadataCalls(meta),
       {"penstock_client_lookups_total",
@@ -48,6 +49,11 @@ std::vector<Metric> ClientMetrics(const MetaClient& meta, const EntryCache& cach
              double(counted.read_bytes.load())),
       Single("penstock_client_written_bytes_total", "Bytes of files that the kernel wrote.",
              kCounter, double(counted.written_bytes.load())),
+      {"penstock_client_hedged_reads_total",
+       "Reads whose answer took so long that another copy was asked too, by which was faster.",
+       kCounter,
+       {{{{"faster", "first"}}, double(hedged.hedged - hedged.won)},
+        {{{"faster", "other"}}, double(hedged.won)}}},
       Single("penstock_client_leases", "Leases held: directories and files with several names.",
              kGauge, double(cache.lease_count())),
       Single("penstock_client_cache_bytes", "Memory of cached names and attributes.", kGauge,

@@ -76,10 +76,14 @@ void EntryCache::NoteDrop(uint64_t mark) {
   dropped_at_[mark % kStripes] = clock_of_drops_.fetch_add(1, std::memory_order_acq_rel) + 1;
 }
 
-bool EntryCache::KeptSince(uint64_t mark, uint64_t lease, uint64_t token) const {
-  return all_dropped_at_ <= token && dropped_at_[mark % kStripes] <= token &&
-         dropped_at_[LeaseMark(lease) % kStripes] <= token && !changing_.contains(mark) &&
+bool EntryCache::HeldSince(uint64_t lease, uint64_t token) const {
+  return all_dropped_at_ <= token && dropped_at_[LeaseMark(lease) % kStripes] <= token &&
          !releasing_.contains(lease);
+}
+
+bool EntryCache::KeptSince(uint64_t mark, uint64_t lease, uint64_t token) const {
+  return HeldSince(lease, token) && dropped_at_[mark % kStripes] <= token &&
+         !changing_.contains(mark);
 }
 
 bool EntryCache::DroppedSince(uint64_t token, InodeNumber ino) const {
@@ -206,7 +210,7 @@ void EntryCache::StorePage(uint64_t token, const wire::ReaddirRequest& request,
     if (!KeptSince(RecordMark(found.ino()), found.entry().leased_by(), token)) continue;
     PutRecord(found.entry());
   }
-  if (response.names_leased() && !releasing_.contains(directory.value())) {
+  if (response.names_leased() && HeldSince(directory.value(), token)) {
     Lease& lease = GetOrMake(directory.value());
     // A name that came or went since cannot be told from the page.
     const bool whole = KeptSince(DirectoryMark(directory), directory.value(), token) &&
@@ -303,7 +307,7 @@ void EntryCache::Erase(uint64_t id, Dropped* dropped) {
 EntryCache::Dropped EntryCache::Revoke(InodeNumber lease) {
   Dropped dropped;
   absl::MutexLock lock(&mu_);
-  releasing_.insert(lease.value());
+  ++releasing_[lease.value()];
   NoteDrop(LeaseMark(lease.value()));
   Erase(lease.value(), &dropped);
   dropped.leases.assign(1, lease);
@@ -317,8 +321,7 @@ EntryCache::Dropped EntryCache::DropAll() {
   std::vector<uint64_t> all;
   for (const auto& [id, lease] : leases_) all.push_back(id);
   for (uint64_t id : all) Erase(id, &dropped);
-  to_release_ = Dropped();
-  releasing_.clear();
+  for (InodeNumber lease : std::exchange(to_release_, Dropped()).leases) EndRelease(lease.value());
   return dropped;
 }
 
@@ -327,7 +330,7 @@ void EntryCache::Trim(uint64_t keep) {
   while (bytes_ > max_bytes_ && it != by_age_.end()) {
     const uint64_t id = *it++;
     if (id == keep) continue;
-    releasing_.insert(id);
+    ++releasing_[id];
     NoteDrop(LeaseMark(id));
     Erase(id, &to_release_);
   }
@@ -338,12 +341,24 @@ EntryCache::Dropped EntryCache::TakeReleases() {
   return std::exchange(to_release_, Dropped());
 }
 
+// Of several that were asked for the last one counts: the metaserver takes the lease back each
+// time.
+void EntryCache::EndRelease(uint64_t lease) {
+  auto it = releasing_.find(lease);
+  if (it != releasing_.end() && --it->second == 0) releasing_.erase(it);
+}
+
 void EntryCache::FinishRelease(const std::vector<InodeNumber>& leases) {
   absl::MutexLock lock(&mu_);
   for (InodeNumber lease : leases) {
-    releasing_.erase(lease.value());
+    EndRelease(lease.value());
     NoteDrop(LeaseMark(lease.value()));  // an answer from before holds no lease
   }
+}
+
+bool EntryCache::Holds(InodeNumber lease) const {
+  absl::MutexLock lock(&mu_);
+  return leases_.contains(lease.value());
 }
 
 size_t EntryCache::lease_count() const {

@@ -84,6 +84,7 @@ class EntryCache {
   Dropped TakeReleases();
   void FinishRelease(const std::vector<InodeNumber>& leases);
   std::vector<uint64_t> leases() const;  // those held
+  bool Holds(InodeNumber lease) const;
   size_t lease_count() const;
 
   size_t bytes() const;
@@ -118,6 +119,8 @@ class EntryCache {
   static uint64_t LeaseMark(uint64_t lease);
 
   bool valid() const;
+  // An answer to a call that began then may speak of a lease that is held: it was not dropped.
+  bool HeldSince(uint64_t lease, uint64_t token) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool KeptSince(uint64_t mark, uint64_t lease, uint64_t token) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteDrop(uint64_t mark) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -131,6 +134,7 @@ class EntryCache {
   void ForgetName(InodeNumber parent, std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetRecord(uint64_t ino) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutRecord(const wire::Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndRelease(uint64_t lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Erase(uint64_t lease, Dropped* dropped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Trim(uint64_t keep) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddBytes(Lease& lease, int64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -146,7 +150,7 @@ class EntryCache {
   absl::flat_hash_map<uint64_t, int> changing_ ABSL_GUARDED_BY(mu_);  // marks
   std::vector<uint64_t> dropped_at_ ABSL_GUARDED_BY(mu_);             // by a mark's stripe
   uint64_t all_dropped_at_ ABSL_GUARDED_BY(mu_) = 0;
-  absl::flat_hash_set<uint64_t> releasing_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<uint64_t, int> releasing_ ABSL_GUARDED_BY(mu_);  // how often each
   Dropped to_release_ ABSL_GUARDED_BY(mu_);
   size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
 };

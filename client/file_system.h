@@ -230,6 +230,7 @@ class FileSystem {
   absl::Status PeekError(const FileHandle& handle) const;
   absl::Status TakeError(FileHandle& handle) const;
   absl::StatusOr<Looked> FindEntry(EntryName name, const OpContext& op);
+  absl::Status RenameThere(EntryName from, EntryName to, uint32_t flags, const OpContext& op);
   absl::Status CheckRename(EntryName name, const wire::Attr& found, const OpContext& op);
   // Before a rename puts `from` over `to`: what was written here must be on disk.
   absl::Status SyncBeforeReplace(EntryName from, EntryName to, const OpContext& op);

@@ -75,7 +75,7 @@ void FileSystem::DropPages(InodeNumber ino, PageDrops::Done done) {
 // Nothing that was cached holds any more, and nobody will say so of single things.
 void FileSystem::OnLeasesLost() {
   DropFromKernel(cache_->DropAll());
-  releasing_ = EntryCache::Dropped();
+  cache_->FinishRelease(std::exchange(releasing_, EntryCache::Dropped()).leases);
   inodes_.ForEach([&](Inode& inode) {
     absl::MutexLock lock(&inode.mu);
     inode.BecomesStale();

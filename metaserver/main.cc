@@ -6,6 +6,7 @@
 
 #include "common/logging.h"
 #include "common/program.h"
+#include "metaserver/backup/restore.h"
 #include "metaserver/wiring.h"
 
 namespace penstock::metaserver {
@@ -27,6 +28,10 @@ void AddStorageFlags(CLI::App& app, MetaserverOptions& o) {
   app.add_option("--initial-targets", o.initial_targets,
                  "groups are formed when so many targets registered; 0: as many as copies")
       ->capture_default_str();
+  app.add_option("--restore", o.restore,
+                 "restore this backup into the empty --dir, then end (`penstock backup restore`)");
+  AddBytes(app, "--reserve", o.reserve,
+           "free space of the disk below which names are read-only (ENOSPC)");
   AddBytes(app, "--block-cache", o.block_cache, "memory for metadata read from disk");
 }
 
@@ -59,6 +64,20 @@ void AddTimeFlags(CLI::App& app, MetaserverOptions& o) {
               "then another target takes the place of one that is away");
 }
 
+int RunRestore(const MetaserverOptions& options) {
+  auto report = RestoreBackup({options.dir, options.restore}, PosixFileSystem(), SystemClock());
+  if (!report.ok()) {
+    std::fprintf(stderr, "penstock-metaserver: %s\n",
+                 std::string(report.status().message()).c_str());
+    return 1;
+  }
+  std::printf("restored cluster %s of log index %llu: %llu records in %s\n",
+              report->start.cluster_id().c_str(),
+              static_cast<unsigned long long>(report->start.log_index()),
+              static_cast<unsigned long long>(report->records), options.dir.c_str());
+  return 0;
+}
+
 int Fail(const absl::Status& status, bool log_is_a_file) {
   const std::string message(status.message());
   if (log_is_a_file) SPDLOG_ERROR("metaserver cannot start error={}", Quoted(message));
@@ -83,6 +102,7 @@ int Main(int argc, char** argv) {
   absl::Status logging =
       StartLogging({.program = "metaserver", .level = options.log_level, .file = options.log_file});
   if (!logging.ok()) return Fail(logging, false);
+  if (!options.restore.empty()) return RunRestore(options);
   auto server = Metaserver::Start(options);
   if (!server.ok()) return Fail(server.status(), !options.log_file.empty());
   SPDLOG_INFO("metaserver ready version={} cluster_id={} listen={} port={} grpc_port={} dir={}",

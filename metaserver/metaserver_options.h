@@ -38,6 +38,9 @@ struct MetaserverOptions {
   uint32_t rpc_threads = 2;           // reactors; more for many clients on many cores
   uint32_t meta_workers = 16;         // metadata changes at once
   uint64_t block_cache = 256 * kMiB;  // memory for metadata read from disk
+  uint64_t reserve = 512 * kMiB;      // of the disk: with less free, names are read-only
+
+  std::string restore;  // a backup, restored into the empty `dir` instead of starting
 
   std::string log_level = "info";
   std::string log_file;  // empty: standard error

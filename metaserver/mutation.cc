@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/content_seed.h"
 #include "common/status.h"
 #include "metaserver/lease/shared_writes.h"
 #include "metaserver/session/session_table.h"
@@ -11,7 +12,6 @@
 namespace penstock::metaserver {
 namespace {
 
-constexpr uint64_t kGoldenRatio = 0x9e3779b97f4a7c15;
 // Chunks beyond the published size that a writer may have written before it died.
 constexpr uint64_t kUnpublishedChunks = 64;
 
@@ -56,7 +56,7 @@ absl::Status Mutation::GiveContent(Inode& inode) {
   ASSIGN_OR_RETURN(const uint64_t content, context_.content_ids->Next());
   inode.layout = LayoutRecord();
   inode.layout.layout.content = ContentId(content);
-  inode.layout.layout.seed = static_cast<uint32_t>((content * kGoldenRatio) >> 32);
+  inode.layout.layout.seed = SeedOfContent(ContentId(content));
   inode.layout.layout.chunk_size_log2 = context_.dataset->chunk_size_log2;
   inode.layout.layout.storage_class = context_.dataset->storage_class;
   inode.is_inline = true;

@@ -67,6 +67,8 @@ class Mutation {
   void Put(Family family, const std::string& key, const std::string& value);
   void Delete(Family family, const std::string& key);
   void RequireSync() { sync_ = true; }
+  // It frees room, or needs none: done also while the metadata's disk is nearly full.
+  void NeedsNoRoom() { needs_room_ = false; }
   // Everybody else who writes the file must keep nothing back before this is applied. Whether that
   // is so already; if not, the caller goes on as if it were, and is run again later.
   void RequireShared(InodeNumber ino);
@@ -95,6 +97,7 @@ class Mutation {
   const std::vector<NotShared>& not_shared() const { return not_shared_; }
   bool empty() const { return batch_.Count() == 0; }
   bool sync() const { return sync_; }
+  bool needs_room() const { return needs_room_; }
   void RunOnApplied();
 
  private:
@@ -106,6 +109,7 @@ class Mutation {
   int64_t inodes_ = 0;
   int64_t bytes_ = 0;
   bool sync_ = false;
+  bool needs_room_ = true;
   std::vector<std::function<void()>> on_applied_;
   struct TouchedInode {
     InodeNumber ino;

@@ -19,6 +19,7 @@
 #include <absl/status/statusor.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -49,6 +50,8 @@ struct NamespaceOptions {
   uint32_t max_links = 1000000;  // of one inode: EMLINK
   SessionTableOptions sessions;
   LeaseOptions leases;
+  // Asked before a client's change that adds something; an error refuses it. Empty: always room.
+  std::function<absl::Status()> room;
 };
 
 class Namespace {

@@ -156,6 +156,8 @@ absl::StatusOr<Namespace::Waiting> Namespace::Attempt(
                      &shared_writes_,
                      context.hold_version()});
   RETURN_IF_ERROR(prepare(mutation));
+  const bool of_client = run.response != nullptr && !mutation.empty();
+  if (of_client && mutation.needs_room() && options_.room) RETURN_IF_ERROR(options_.room());
   ASSIGN_OR_RETURN(Waiting waiting, FindWaiting(run, mutation));
   if (!waiting.empty()) return waiting;
   RETURN_IF_ERROR(sessions_->BeginApply(context));

@@ -10,6 +10,7 @@
 #include "common/net/tcp_transport.h"
 #include "common/program.h"
 #include "common/status.h"
+#include "metaserver/backup/restore.h"
 #include "metaserver/log/single_node_log.h"
 
 namespace penstock::metaserver {
@@ -73,9 +74,14 @@ absl::StatusOr<std::unique_ptr<Metaserver>> Metaserver::Start(const MetaserverOp
 absl::Status Metaserver::OpenState() {
   RETURN_IF_ERROR(PosixFileSystem()->MakeDirectory(options_.dir));
   ASSIGN_OR_RETURN(lock_, DirectoryLock::Take(options_.dir));
+  RETURN_IF_ERROR(CheckNotHalfRestored(options_.dir, PosixFileSystem()));
   ASSIGN_OR_RETURN(store_, MetaStore::Open({.dir = options_.dir + "/db",
                                             .block_cache_bytes = options_.block_cache}));
   ASSIGN_OR_RETURN(log_, SingleNodeLog::Open(store_.get()));
+  space_ = std::make_unique<SpaceGuard>(
+      SpaceGuardOptions{.dir = options_.dir, .reserve_bytes = options_.reserve}, PosixFileSystem(),
+      [log = log_.get()] { return log->RecoverFromFullDisk(); });
+  space_->Start();
   const ClusterOptions cluster_options{.cluster_id = options_.cluster_id,
                                        .replication = options_.replication,
                                        .group_count = options_.groups,
@@ -95,6 +101,7 @@ absl::Status Metaserver::OpenState() {
   names.storage_class = kDefaultStorageClass;
   names.sessions.timeout = options_.session_timeout;
   names.sessions.expiry = options_.session_expiry;
+  names.room = [space = space_.get()] { return space->CheckRoom(); };
   ASSIGN_OR_RETURN(names_, Namespace::Open(names, store_.get(), log_.get(), clock_));
   lock_events_ = std::make_unique<LockEvents>(&names_->events());
   file_locks_ = std::make_unique<FileLocks>(FileLocksOptions(), lock_events_.get());
@@ -131,6 +138,7 @@ absl::Status Metaserver::Serve(net::ClusterKey key) {
       AdminService::Sources{.cluster = cluster_.get(),
                             .names = names_.get(),
                             .locks = file_locks_.get(),
+                            .space = space_.get(),
                             .clock = clock_,
                             .address = absl::StrCat(host, ":", rpc_->port())});
   ASSIGN_OR_RETURN(control_,
@@ -148,6 +156,7 @@ void Metaserver::Stop() {
   if (rpc_ != nullptr) rpc_->Stop();
   if (meta_service_ != nullptr) meta_service_->Stop();
   if (cluster_ != nullptr) cluster_->Stop();
+  if (space_ != nullptr) space_->Stop();
   if (log_ != nullptr) {
     const absl::Status synced = log_->Sync();
     if (!synced.ok()) SPDLOG_ERROR("log not synced error={}", Quoted(synced.ToString()));

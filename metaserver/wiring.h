@@ -24,6 +24,7 @@
 #include "metaserver/service/control_server.h"
 #include "metaserver/service/lock_service.h"
 #include "metaserver/service/meta_service.h"
+#include "metaserver/space_guard.h"
 #include "metaserver/store/meta_store.h"
 
 namespace penstock::metaserver {
@@ -56,6 +57,7 @@ class Metaserver {
   std::unique_ptr<net::Transport> transport_;
   std::unique_ptr<MetaStore> store_;
   std::unique_ptr<ReplicatedLog> log_;
+  std::unique_ptr<SpaceGuard> space_;
   std::unique_ptr<ClusterState> cluster_;
   std::unique_ptr<Namespace> names_;
   std::unique_ptr<LockEvents> lock_events_;

@@ -177,6 +177,9 @@ absl::Status MetaserverLink::SendHeartbeat() {
       *request.add_scrubs() = std::move(entry);
     }
   }
+  if (parts_.held != nullptr) {
+    for (wire::HeldGroups& held : parts_.held->Found()) *request.add_held() = std::move(held);
+  }
 
   const absl::Duration sent = parts_.clock->SinceBoot();
   StoppableCalls::Call call(&calls_);
@@ -187,6 +190,7 @@ absl::Status MetaserverLink::SendHeartbeat() {
     registered_ = false;
     return absl::OkStatus();
   }
+  if (parts_.held != nullptr) parts_.held->Ask(response.report_groups());
   const auto& fenced = response.fenced_sessions();
   parts_.fences->Update(response.fence_version(),
                         std::vector<uint64_t>(fenced.begin(), fenced.end()));

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "chunkserver/control/grpc_calls.h"
+#include "chunkserver/control/held_groups.h"
 #include "chunkserver/control/order_worker.h"
 #include "chunkserver/control/target_health.h"
 #include "chunkserver/scrub/scrubber.h"
@@ -57,6 +58,7 @@ class MetaserverLink {
     const GroupSync* sync = nullptr;  // null: nothing is reported of it
     Scrubber* scrubber = nullptr;     // the same
     ServingLease* lease = nullptr;    // renewed by acknowledged heartbeats
+    HeldGroups* held = nullptr;       // null: nothing is reported of it
   };
   MetaserverLink(ServerFacts facts, Parts parts);  // all parts outlive it
   ~MetaserverLink() { Stop(); }

@@ -21,6 +21,17 @@ void Describe(const ChunkKey& key, const ChunkInfo& info, wire::ListedChunk* lis
   listed->set_quarantined(info.quarantined);
 }
 
+// For an administrator, who names no member: what an in-sync member has, as it would serve it.
+absl::Status MayShow(const Group& group, const SyncQuestion& question) {
+  RETURN_IF_ERROR(CheckEpoch(ViewOf(group, question.asked), question.epoch));
+  for (const GroupMember& member : group.members) {
+    if (member.target == question.asked && member.state == wire::MEMBER_IN_SYNC) {
+      return absl::OkStatus();
+    }
+  }
+  return WithReason(absl::FailedPreconditionError("the member is not in sync"), Reason::kNotMember);
+}
+
 }  // namespace
 
 absl::StatusOr<Target*> ChunkService::FindSource(const Group& group,
@@ -28,7 +39,7 @@ absl::StatusOr<Target*> ChunkService::FindSource(const Group& group,
   SyncQuestion full = question;
   full.adopted =
       parts_.adopted != nullptr && parts_.adopted->Has(question.asked, group.id, question.epoch);
-  RETURN_IF_ERROR(MayAnswer(group, full));
+  RETURN_IF_ERROR(question.asker.valid() ? MayAnswer(group, full) : MayShow(group, question));
   Target* target = parts_.targets->Find(question.asked);
   if (target == nullptr || !target->is_open()) {
     return WithReason(absl::UnavailableError(
@@ -61,7 +72,7 @@ absl::Status ChunkService::ListChunks(const wire::ListChunksRequest& request,
         if (response->more()) return false;
         Describe(key, info, response->add_chunks());
         // The asker may have to wait until it is settled, and perhaps no client comes back for it.
-        if (info.pending && group->reconciling == 0) {
+        if (info.pending && group->reconciling == 0 && request.for_target_id() != 0) {
           parts_.settler->Note(target->target_id(), request.storage_class(), key);
         }
         return true;

@@ -16,11 +16,12 @@
 namespace penstock::client {
 
 struct MountOptions {
-  std::string metaserver;                         // "host:port" of its Penstock RPC
-  std::string subdir;                             // "" or "/a/b": mount that directory only
-  std::string mountpoint;                         // an existing directory
-  std::string key_file;                           // the cluster key
-  absl::Duration io_timeout = absl::Seconds(60);  // EIO after this long without servers
+  std::string metaserver;                               // "host:port" of its Penstock RPC
+  std::string subdir;                                   // "" or "/a/b": mount that directory only
+  std::string mountpoint;                               // an existing directory
+  std::string key_file;                                 // the cluster key
+  absl::Duration io_timeout = absl::Seconds(60);        // EIO after this long without servers
+  absl::Duration hedge_after = absl::Milliseconds(10);  // see ReadPaceOptions::least
   bool allow_other = false;
   bool default_permissions = true;
   bool sync_on_close = false;

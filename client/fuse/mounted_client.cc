@@ -76,7 +76,8 @@ MountedClient::MountedClient(const MountOptions& options, wire::Address metaserv
              .client = first_number_,
              .on_old_answer = [this] { fs_.OnOldAnswer(); }}),
       chunk_servers_(&transport_, &maps_, rpc_),
-      chunks_(&maps_, &chunk_servers_, {.io_timeout = options.io_timeout}),
+      chunks_(&maps_, &chunk_servers_,
+              {.io_timeout = options.io_timeout, .pace = {.least = options.hedge_after}}),
       writer_(&meta_, &chunks_, [this] { return session_.id(); },
               {.io_timeout = options.io_timeout,
                .dirty_limit_bytes = options.memory_bytes / 4,
@@ -123,6 +124,8 @@ void MountedClient::AddTransports(wire::SessionHeartbeatRequest* report) const {
     wire::PeerTransport* server = report->add_transports();
     server->set_peer(absl::StrCat("server ", connections.server.value()));
     server->set_transport(connections.transport);
+    server->set_server_id(connections.server.value());
+    server->set_slow(chunks_.pace().Limps(connections.server, absl::Now()));
     server->set_connections(static_cast<uint32_t>(connections.open));
   }
 }
@@ -180,7 +183,7 @@ void MountedClient::KeepSession() {
 
 absl::Status MountedClient::ServeMetrics() {
   if (options_.metrics.empty()) return absl::OkStatus();
-  auto source = [this] { return ClientMetrics(meta_, cache_, fs_); };
+  auto source = [this] { return ClientMetrics(meta_, cache_, fs_, chunks_.pace()); };
   auto server = MetricsServer::Listen(options_.metrics, source);
   if (server.ok()) {
     metrics_ = *std::move(server);

@@ -25,6 +25,17 @@ absl::Status FileSystem::SyncBeforeReplace(EntryName from, EntryName to, const O
 }
 
 absl::Status FileSystem::Rename(EntryName from, EntryName to, uint32_t flags, const OpContext& op) {
+  absl::Status renamed = RenameThere(from, to, flags, op);
+  // Linux moves what it remembers of a name along with the time for which it may. Where this mount
+  // has no lease nobody will say what becomes of the name, so all are looked up anew.
+  const bool exchanged = (flags & wire::RENAME_FLAG_EXCHANGE) != 0;
+  const bool told = cache_->Holds(to.parent) && (!exchanged || cache_->Holds(from.parent));
+  if (renamed.ok() && !told && kernel_ != nullptr) kernel_->DropNames();
+  return renamed;
+}
+
+absl::Status FileSystem::RenameThere(EntryName from, EntryName to, uint32_t flags,
+                                     const OpContext& op) {
   if ((flags & ~uint32_t{wire::RENAME_FLAG_NOREPLACE | wire::RENAME_FLAG_EXCHANGE}) != 0) {
     return PosixError(EINVAL, "rename: unknown flags");
   }

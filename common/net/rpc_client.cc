@@ -76,6 +76,11 @@ PendingCall::~PendingCall() {
   if (state_ != nullptr) state_->Abandon();
 }
 
+int PendingCall::fd() const {
+  if (state_ == nullptr || state_->connection == nullptr) return -1;
+  return state_->connection->has_buffered() ? -1 : state_->connection->fd();
+}
+
 absl::Status PendingCall::Finish(google::protobuf::Message* response, absl::Span<const iovec> into,
                                  size_t* received) {
   if (received != nullptr) *received = 0;
@@ -155,7 +160,11 @@ absl::StatusOr<PendingCall> RpcClient::StartInto(wire::Method method,
   if (payload_bytes > kMaxPayloadBytes) {
     return fail(WithReason(PosixError(EMSGSIZE, "payload too large"), Reason::kMessageTooLarge));
   }
-  auto connection = pool_->Borrow(limit);
+  WaitLimit start = limit;
+  if (options.start_within < options.timeout) {
+    start.deadline = SystemClock()->SinceBoot() + options.start_within;
+  }
+  auto connection = pool_->Borrow(start);
   if (!connection.ok()) return fail(connection.status());
 
   PendingCall call;

@@ -44,7 +44,9 @@ class Interrupt {
 
 struct CallOptions {
   absl::Duration timeout = absl::Seconds(10);  // for the whole call, connecting included
-  const Interrupt* interrupt = nullptr;        // CANCELLED with EINTR once fired
+  // To have a connection, else DEADLINE_EXCEEDED: for a request that is worth no long wait.
+  absl::Duration start_within = absl::InfiniteDuration();
+  const Interrupt* interrupt = nullptr;  // CANCELLED with EINTR once fired
 };
 
 struct RpcClientOptions {
@@ -82,6 +84,8 @@ class PendingCall {
   // length. A payload longer than `into` is an error (DATA_LOSS) and the connection is closed.
   absl::Status Finish(google::protobuf::Message* response, absl::Span<const iovec> into = {},
                       size_t* received = nullptr);
+  // Readable once the reply begins to arrive; -1: it is here already, or will never come.
+  int fd() const;
 
  private:
   friend class RpcClient;

@@ -46,7 +46,9 @@ class ClientConnection {
 
   uint64_t NextRequestId() { return ++last_request_id_; }
   bool answered_early() const { return answered_early_; }
-  bool Stale() { return link_->has_buffered() || link_->Stale(); }
+  bool Stale() { return has_buffered() || link_->Stale(); }
+  bool has_buffered() const { return link_->has_buffered(); }
+  int fd() const { return link_->fd(); }
   const std::string& peer_address() const { return link_->peer_address(); }
 
   absl::Duration last_used;  // on Clock::SinceBoot(); the pool's

@@ -4,6 +4,7 @@
 
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
+#include <absl/types/span.h>
 
 #include "common/clock.h"
 
@@ -19,5 +20,8 @@ struct WaitLimit {
 // Waits until `fd` is ready for `events` (poll(2) bits) and returns what it is ready for.
 // DEADLINE_EXCEEDED; CANCELLED with EINTR when interrupted.
 absl::StatusOr<short> WaitFor(int fd, short events, const WaitLimit& limit);
+
+// Waits until one of the descriptors is readable: its place in `fds`.
+absl::StatusOr<size_t> WaitForAny(absl::Span<const int> fds, const WaitLimit& limit);
 
 }  // namespace penstock::net

@@ -31,6 +31,10 @@ absl::Status ClusterState::Commit(Change change) {
   const uint64_t version = cluster.map_version() + 1;
   if (change.last_server_id != 0) cluster.set_last_server_id(change.last_server_id);
   if (change.last_target_id != 0) cluster.set_last_target_id(change.last_target_id);
+  if (change.restore_finished) {
+    cluster.clear_restored_epoch();
+    cluster.clear_restored_group_count();
+  }
   ClusterBatch batch(*sources_.store);
   MapChange map{.version = version};
   for (record::Server& server : change.servers) {

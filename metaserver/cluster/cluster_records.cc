@@ -26,6 +26,12 @@ std::string Key(std::string_view prefix, uint64_t id, int bytes) {
   return key;
 }
 
+std::string GroupKey(const record::Group& group) {
+  std::string key = Key(kGroups, group.group().storage_class(), 4);
+  AppendBigEndian(key, group.group().number(), 4);
+  return key;
+}
+
 template <typename Record>
 absl::Status LoadAll(const MetaStore& store, std::string_view prefix, std::vector<Record>& into) {
   auto rows = store.Scan(Family::kCluster, prefix);
@@ -114,11 +120,8 @@ void ClusterBatch::Put(const record::Target& target) {
 void ClusterBatch::Put(const record::StorageClass& storage_class) {
   PutBytes(Key(kClasses, storage_class.storage_class().storage_class(), 4), storage_class);
 }
-void ClusterBatch::Put(const record::Group& group) {
-  std::string key = Key(kGroups, group.group().storage_class(), 4);
-  AppendBigEndian(key, group.group().number(), 4);
-  PutBytes(key, group);
-}
+void ClusterBatch::Put(const record::Group& group) { PutBytes(GroupKey(group), group); }
+void ClusterBatch::Delete(const record::Group& group) { batch_.Delete(family_, GroupKey(group)); }
 void ClusterBatch::Put(const record::Fence& fence) {
   PutBytes(Key(kFences, fence.session_id(), 8), fence);
 }

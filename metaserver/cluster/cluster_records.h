@@ -35,7 +35,12 @@ absl::StatusOr<Membership> FromRecord(const record::Group& group);
 
 class ClusterBatch {
  public:
-  explicit ClusterBatch(const MetaStore& store) : family_(store.family(Family::kCluster)) {}
+  explicit ClusterBatch(const MetaStore& store) : ClusterBatch(store, nullptr) {}
+  // Into `batch`, which must outlive this.
+  ClusterBatch(const MetaStore& store, rocksdb::WriteBatch* batch)
+      : family_(store.family(Family::kCluster)), batch_(batch != nullptr ? *batch : own_) {}
+  ClusterBatch(const ClusterBatch&) = delete;
+  ClusterBatch& operator=(const ClusterBatch&) = delete;
   void Put(const record::Cluster& cluster);
   void Put(const record::Server& server);
   void Put(const record::Target& target);
@@ -43,13 +48,15 @@ class ClusterBatch {
   void Put(const record::Group& group);
   void Put(const record::Fence& fence);
   void DeleteFence(uint64_t session_id);
-  rocksdb::WriteBatch Take() { return std::move(batch_); }
+  void Delete(const record::Group& group);
+  rocksdb::WriteBatch Take() { return std::move(own_); }
 
  private:
   void PutBytes(const std::string& key, const google::protobuf::Message& message);
 
   rocksdb::ColumnFamilyHandle* family_;
-  rocksdb::WriteBatch batch_;
+  rocksdb::WriteBatch own_;
+  rocksdb::WriteBatch& batch_;
 };
 
 }  // namespace penstock::metaserver

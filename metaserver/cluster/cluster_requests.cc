@@ -28,7 +28,8 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
     ASSIGN_OR_RETURN(plan, PlanRegistration(request, inventory_,
                                             {.cluster_id = cluster_id_,
                                              .now = sources_.clock->SinceBoot(),
-                                             .offline_after = options_.offline_after}));
+                                             .offline_after = options_.offline_after,
+                                             .adopt = RestoredGroupCount() != 0}));
     // Only what differs changes the map: a server may register as often as it likes.
     auto server = inventory_.servers.find(ServerId(plan.server.server().server_id()));
     if (server == inventory_.servers.end() ||
@@ -72,6 +73,7 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
       health.set_disk_id(reported.disk_id());
       response.add_target_ids(target_id);
       inventory_.targets.at(TargetId(target_id)).syncing.Clear();
+      inventory_.targets.at(TargetId(target_id)).held.Clear();
       targets.emplace_back(target_id);
     }
     for (const record::Target& target : plan.missing) {
@@ -127,6 +129,8 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
     for (wire::ScrubOrder& order : scrubs_.OrdersFor(id, inventory_)) {
       *response.add_scrubs() = std::move(order);
     }
+    NoteHeld(id, request);
+    response.set_report_groups(RestoredGroupCount());
   }
   // An order is done on the targets that the server has open, and on no other of its targets.
   orders_->Acknowledge(

@@ -168,12 +168,14 @@ ClusterView ClusterState::View() const {
       MakeClusterView({inventory_, members_, places_, classes_, options_, formation_problem_,
                        notes_, sources_.clock->SinceBoot(), started_});
   view.map_version = cluster_.map_version();
+  view.restored = RestoredGroupCount() != 0;
   return view;
 }
 
 OrderQueue::Asked ClusterState::TargetsOfOrder(const wire::Order& order) const {
   absl::MutexLock lock(&mu_);
   OrderQueue::Asked asked{.map_version = cluster_.map_version()};
+  asked.later = RestoredGroupCount() != 0;
   auto known = classes_.find(StorageClassOf(order));
   if (known == classes_.end()) return asked;
   asked.targets = TargetsOf(order, members_, known->second.storage_class().group_count());

@@ -32,6 +32,7 @@
 #include "metaserver/log/replicated_log.h"
 #include "metaserver/service/map_source.h"
 #include "metaserver/store/meta_store.h"
+#include "proto/admin.pb.h"
 
 namespace penstock::metaserver {
 
@@ -66,6 +67,15 @@ class ClusterState : public SpaceSource {
   // can be. Called by the thread; a test calls it itself.
   absl::Status Tick();
 
+  // After a restore: forms the groups from what the chunkservers hold, unless some have not said
+  // so. FAILED_PRECONDITION: too few targets.
+  absl::StatusOr<wire::FinishRestoreResponse> FinishRestore(
+      const wire::FinishRestoreRequest& request);
+
+  // The member takes another's state, chunk by chunk, as one that comes back does.
+  // FAILED_PRECONDITION: no other in-sync member is live.
+  absl::Status SyncCopy(GroupId id, TargetId target);
+
   // This process stood still for so long (a stopped machine or VM): silence in that time is not the
   // servers'. Called by the thread.
   void StoodStill(absl::Duration time);
@@ -84,6 +94,7 @@ class ClusterState : public SpaceSource {
     std::vector<Membership> groups;
     uint32_t last_server_id = 0;  // 0: as before
     uint32_t last_target_id = 0;
+    bool restore_finished = false;
     bool empty() const {
       return servers.empty() && targets.empty() && classes.empty() && groups.empty();
     }
@@ -104,6 +115,9 @@ class ClusterState : public SpaceSource {
   void NoteSynced(ServerId server, const wire::HeartbeatRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteProgress(ServerId server, const wire::HeartbeatRequest& request)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  uint32_t RestoredGroupCount() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NoteHeld(ServerId server, const wire::HeartbeatRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // For each group, the map version that brings its epoch when the change is made as `version`.
   std::vector<uint64_t> PublishedBy(const std::vector<Membership>& groups, uint64_t version) const;

@@ -105,6 +105,12 @@ absl::Status ClusterState::FormGroups() {
     absl::MutexLock lock(&mu_);
     storage_class = classes_.at(kDefaultStorageClass);
     if (storage_class.storage_class().group_count() != 0) return absl::OkStatus();
+    if (RestoredGroupCount() != 0) {
+      formation_problem_ =
+          "the metadata was restored from a backup and serves no data yet: start every "
+          "chunkserver, then run `penstock backup finish`";
+      return absl::OkStatus();
+    }
     const uint32_t replication = storage_class.storage_class().replication();
     request.group_count = options_.group_count;
     request.replication = replication;

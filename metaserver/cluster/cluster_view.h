@@ -25,6 +25,7 @@ using PlaceCounts = absl::flat_hash_map<TargetId, Places>;
 
 struct ClusterView {
   uint64_t map_version = 0;
+  bool restored = false;  // the groups wait for `penstock backup finish`
   std::vector<wire::ServerInfo> servers;
   std::vector<wire::TargetInfo> targets;
   std::vector<wire::MapStorageClass> classes;

@@ -31,6 +31,7 @@ struct TargetEntry {
   record::Target record;
   wire::TargetHealth health;   // of the last heartbeat or registration; no id: none since our start
   wire::SyncProgress syncing;  // of the last heartbeat
+  wire::HeldGroups held;       // after a restore only
   bool reported() const { return health.target_id() != 0; }
   TargetId id() const { return TargetId(record.target().target_id()); }
   ServerId server() const { return ServerId(record.target().server_id()); }

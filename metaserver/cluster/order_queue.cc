@@ -44,6 +44,7 @@ bool OrderQueue::Drop(const wire::DropGroup& order, Done done) {
 bool OrderQueue::Add(wire::Order order, Done done) {
   for (;;) {
     const Asked asked = targets_(order);
+    if (asked.later) return false;
     if (asked.targets.empty()) {
       // No chunk to drop or cut, or a class without groups: nothing was ever written in it.
       std::move(done)();

@@ -40,13 +40,14 @@ class OrderQueue : public ContentDeleter {
   struct Asked {
     std::vector<TargetId> targets;
     uint64_t map_version = 0;
+    bool later = false;  // it is not known yet: nothing can be ordered
   };
   using TargetsOfOrder = std::function<Asked(const wire::Order&)>;
   // Order ids grow from `first_order_id`, which must differ between two starts of the metaserver,
   // so that a late acknowledgement never meets another order. `clock` must outlive the queue.
   OrderQueue(TargetsOfOrder targets, uint64_t first_order_id, Clock* clock);
 
-  // False when kMaxOrdersUnderWay is reached; each kind has that for itself.
+  // False when kMaxOrdersUnderWay is reached (each kind has that for itself), or for `later`.
   bool Delete(const wire::DeleteContent& order, Done done) override;
   bool Truncate(const wire::TruncateContent& order, Done done) override;
   // Withdrawn without `done` by a revision.

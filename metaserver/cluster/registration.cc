@@ -5,6 +5,8 @@
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/util/message_differencer.h>
 
+#include <algorithm>
+
 #include "common/status.h"
 #include "metaserver/cluster/cluster_options.h"
 
@@ -86,7 +88,8 @@ absl::Status CheckTarget(const wire::RegisterTarget& target, ServerId server,
                          const Inventory& inventory, const RegistrationRules& rules) {
   const TargetEntry* known = FindTarget(inventory, target.target_uuid());
   if (known == nullptr) {
-    if (target.target_id() != 0) {
+    const bool free = !inventory.targets.contains(TargetId(target.target_id()));
+    if (target.target_id() != 0 && !(rules.adopt && free)) {
       return absl::NotFoundError(
           absl::StrCat("target ", target.path(), " says that it is target ", target.target_id(),
                        ", which this cluster never made: a directory of another cluster?"));
@@ -198,7 +201,10 @@ absl::StatusOr<RegistrationPlan> PlanRegistration(const wire::RegisterRequest& r
     if (target.capacity_bytes() != 0) record.set_capacity_bytes(target.capacity_bytes());
     if (!target.disk_id().empty()) record.set_disk_id(target.disk_id());
     wire::MapTarget* map = record.mutable_target();
-    map->set_target_id(known != nullptr ? known->id().value() : ++plan.last_target_id);
+    map->set_target_id(known != nullptr          ? known->id().value()
+                       : target.target_id() != 0 ? target.target_id()
+                                                 : ++plan.last_target_id);
+    plan.last_target_id = std::max(plan.last_target_id, map->target_id());
     map->set_server_id(id.value());
     map->set_path(target.path());
     map->set_state(target.state() == wire::TARGET_UNKNOWN ? wire::TARGET_ONLINE : target.state());

@@ -15,6 +15,9 @@ struct RegistrationRules {
   std::string cluster_id;
   absl::Duration now;            // Clock::SinceBoot()
   absl::Duration offline_after;  // a server silent for longer may be replaced
+  // After a restore: targets that this cluster made since the backup come with the ids that they
+  // have.
+  bool adopt = false;
 };
 
 struct RegistrationPlan {

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
+#include <cerrno>
+
 #include "common/status.h"
 #include "metaserver/log/batch_append.h"
 #include "metaserver/store/record_codec.h"
@@ -147,8 +149,34 @@ absl::Status SingleNodeLog::SyncTo(uint64_t index) {
   return status;
 }
 
+// Everything is refused from the failure until the end of this, and what was under way has ended.
+absl::Status SingleNodeLog::RecoverFromFullDisk() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (ErrnoOf(failure_) != ENOSPC) return absl::OkStatus();
+    auto quiet = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return queue_.empty() && !writing_ && !syncing_;
+    };
+    mu_.Await(absl::Condition(&quiet));
+  }
+  RETURN_IF_ERROR(store_->RecoverFromFullDisk());
+  absl::MutexLock lock(&mu_);
+  failure_ = absl::OkStatus();
+  synced_index_.store(last_index(), std::memory_order_release);  // all of it is in tables
+  SPDLOG_INFO("metadata log goes on after a full disk index={}", last_index());
+  return absl::OkStatus();
+}
+
 void SingleNodeLog::Latch(const absl::Status& status) {
   mu_.AssertHeld();
+  if (ErrnoOf(status) == ENOSPC) {
+    failure_ = Annotate(status, "the metaserver's disk is full");
+    SPDLOG_ERROR(
+        "metadata log cannot be written, disk full; refusing every change until there is "
+        "room error=\"{}\"",
+        status.ToString());
+    return;
+  }
   failure_ = Annotate(status, "the metadata log failed; restart the metaserver");
   SPDLOG_ERROR("metadata log failed, refusing every change until the restart error=\"{}\"",
                status.ToString());

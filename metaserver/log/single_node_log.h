@@ -33,6 +33,7 @@ class SingleNodeLog : public ReplicatedLog {
 
   absl::StatusOr<uint64_t> Commit(rocksdb::WriteBatch batch, Durability durability) override;
   absl::Status Sync() override;
+  absl::Status RecoverFromFullDisk() override;
   uint64_t last_index() const override { return last_index_.load(std::memory_order_acquire); }
   uint64_t last_synced_index() const override {
     return synced_index_.load(std::memory_order_acquire);
@@ -59,7 +60,7 @@ class SingleNodeLog : public ReplicatedLog {
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool syncing_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  absl::Status failure_ ABSL_GUARDED_BY(mu_);  // the first error, for good
+  absl::Status failure_ ABSL_GUARDED_BY(mu_);  // the first error; ENOSPC can be recovered from
   std::thread sync_thread_;
 };
 

@@ -40,6 +40,7 @@ absl::Status OpenInode(Mutation& m, Inode& inode, OpenHow how) {
   if (inode.is_regular() && (how.write || how.truncate)) {
     RETURN_IF_ERROR(CheckNotTruncating(m, inode, /*own_allowed=*/true));
     if (how.truncate) {
+      m.NeedsNoRoom();
       RETURN_IF_ERROR(m.CheckTurn(inode.ino));
       RETURN_IF_ERROR(EmptyFile(m, inode));
       // No SETATTR follows: the kernel leaves it to an open that truncates.

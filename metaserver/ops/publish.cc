@@ -77,6 +77,9 @@ absl::Status Publish(Mutation& m, const wire::PublishRequest& request,
   const FileTime old_ctime = inode.ctime;
   uint64_t size = std::max(old_size, request.size_at_least());
   RETURN_IF_ERROR(CheckFileSize(inode, size));
+  // What was written into chunks of a file that is there changes its record in place: nobody loses
+  // written bytes for want of room here.
+  if (!request.set_inline()) m.NeedsNoRoom();
   if (request.set_inline()) {
     RETURN_IF_ERROR(SetInline(inode, request, size));
   } else if (request.drop_inline()) {

@@ -9,6 +9,7 @@ namespace penstock::metaserver {
 
 absl::Status Removexattr(Mutation& m, const wire::RemovexattrRequest& request,
                          wire::EmptyResponse&) {
+  m.NeedsNoRoom();
   RETURN_IF_ERROR(CheckXattrName(request.name()));
   const InodeNumber ino(request.ino());
   m.locks().LockInodes({{ino, true}});

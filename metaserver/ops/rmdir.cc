@@ -6,6 +6,7 @@
 namespace penstock::metaserver {
 
 absl::Status Rmdir(Mutation& m, const wire::RmdirRequest& request, wire::RmdirResponse&) {
+  m.NeedsNoRoom();
   const InodeNumber parent(request.parent());
   const std::string& name = request.name();
   if (name == ".") return PosixError(EINVAL, "rmdir of '.'");

@@ -72,6 +72,8 @@ absl::Status Setattr(Mutation& m, const wire::SetattrRequest& request,
   const InodeNumber ino(request.ino());
   m.locks().LockInodes({{ino, true}});
   ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));
+  const bool cuts = (request.fields() & wire::SETATTR_SIZE) && request.size() <= inode.size;
+  if (cuts || (request.fields() & wire::SETATTR_ATIME_READ)) m.NeedsNoRoom();
   if (request.fields() & wire::SETATTR_ATIME_READ) {
     RETURN_IF_ERROR(SetReadTime(m, request, inode));
     m.view().FillEntry(inode, *response.mutable_entry());

@@ -8,6 +8,7 @@ namespace penstock::metaserver {
 // The chunks are cut. A repeat, or one for a content that died meanwhile, changes nothing.
 absl::Status TruncateDone(Mutation& m, const wire::TruncateDoneRequest& request,
                           wire::TruncateDoneResponse& response) {
+  m.NeedsNoRoom();
   const InodeNumber ino(request.ino());
   m.locks().LockInodes({{ino, true}});
   ASSIGN_OR_RETURN(Inode inode, m.view().GetInode(ino));

@@ -7,6 +7,7 @@ namespace penstock::metaserver {
 
 absl::Status Unlink(Mutation& m, const wire::UnlinkRequest& request,
                     wire::UnlinkResponse& response) {
+  m.NeedsNoRoom();
   const InodeNumber parent(request.parent());
   const std::string& name = request.name();
   if (name == "." || name == "..") return PosixError(EISDIR, "'.' and '..' are directories");

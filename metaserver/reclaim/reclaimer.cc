@@ -117,6 +117,11 @@ absl::Status Reclaimer::ReclaimOne(const std::string& key, const Orphan& orphan)
     RETURN_IF_ERROR(inode.status());
     // Opened by its number between the choice and the lock: it waits until that ends, too.
     if (names_->sessions().IsHeld(orphan.ino)) return absl::AbortedError("held again");
+    if (inode->nlink != 0) {
+      SPDLOG_ERROR("a file with a name was on the list of orphans; it stays inode={}",
+                   orphan.ino.value());
+      return absl::OkStatus();
+    }
     m.BuryContent(*inode);
     m.Delete(Family::kInode, InodeKey(orphan.ino));
     if (inode->truncate.id != 0) m.Delete(Family::kOrphan, TruncateKey(orphan.ino));

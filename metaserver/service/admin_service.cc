@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/net/grpc_credentials.h"
+#include "metaserver/service/client_problems.h"
 #include "metaserver/store/keys.h"
 #include "metaserver/store/list_count.h"
 
@@ -12,7 +13,6 @@ namespace penstock::metaserver {
 namespace {
 
 constexpr uint64_t kCountAtMost = 100000;  // of background work: beyond it nobody needs the number
-constexpr absl::Duration kSilentClient = absl::Seconds(10);
 
 template <typename From, typename To>
 void Copy(const From& from, To* to) {
@@ -57,11 +57,12 @@ grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusReques
                                   wire::StatusResponse* response) {
   ClusterView view = sources_.cluster->View();
   const std::vector<wire::ClientInfo> clients = Clients();
-  for (const wire::ClientInfo& client : clients) {
-    if (client.last_heartbeat_ms() <= Milliseconds(kSilentClient)) continue;
-    view.problems.push_back(absl::StrCat("client ", client.hostname(), ":", client.mountpoint(),
-                                         " is silent for ", client.last_heartbeat_ms() / 1000,
-                                         " s: unmount it there if it is gone for good"));
+  for (std::string& problem : ClientProblems(clients, view.servers)) {
+    view.problems.push_back(std::move(problem));
+  }
+  if (std::string problem = sources_.space->Problem(); !problem.empty()) {
+    response->set_read_only(true);
+    view.problems.insert(view.problems.begin(), std::move(problem));
   }
   response->set_cluster_id(sources_.cluster->cluster_id());
   response->set_metaserver_version(PENSTOCK_VERSION);
@@ -75,6 +76,7 @@ grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusReques
   Copy(clients, response->mutable_clients());
   Copy(view.classes, response->mutable_classes());
   *response->mutable_repair() = view.repair;
+  response->set_restored(view.restored);
   Copy(view.problems, response->mutable_problems());
   response->set_capacity_bytes(view.capacity_bytes);
   response->set_free_bytes(view.free_bytes);

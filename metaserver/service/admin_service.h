@@ -1,13 +1,15 @@
-// AdminService answers the admin verbs of `penstock` over gRPC (proto/admin.proto). Reads only.
+// AdminService answers the admin verbs of `penstock` over gRPC (proto/admin.proto).
 // Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "common/clock.h"
 #include "metaserver/cluster/cluster_state.h"
 #include "metaserver/locks/file_locks.h"
 #include "metaserver/namespace.h"
+#include "metaserver/space_guard.h"
 #include "proto/admin.grpc.pb.h"
 
 namespace penstock::metaserver {
@@ -19,6 +21,7 @@ class AdminService final : public wire::Admin::Service {
     ClusterState* cluster = nullptr;
     Namespace* names = nullptr;
     FileLocks* locks = nullptr;
+    SpaceGuard* space = nullptr;
     Clock* clock = nullptr;
     std::string address;  // of Penstock RPC, "host:port", for people
   };
@@ -40,12 +43,26 @@ class AdminService final : public wire::Admin::Service {
                           wire::StartScrubResponse* response) override;
   grpc::Status ListScrubs(grpc::ServerContext* context, const wire::ListScrubsRequest* request,
                           wire::ListScrubsResponse* response) override;
+  // One at a time: each keeps what is overwritten meanwhile on the disk.
+  grpc::Status CreateBackup(grpc::ServerContext* context, const wire::CreateBackupRequest* request,
+                            grpc::ServerWriter<wire::BackupPart>* writer) override;
+  grpc::Status FinishRestore(grpc::ServerContext* context,
+                             const wire::FinishRestoreRequest* request,
+                             wire::FinishRestoreResponse* response) override;
+  grpc::Status ReadFacts(grpc::ServerContext* context, const wire::ReadFactsRequest* request,
+                         grpc::ServerWriter<wire::Facts>* writer) override;
+  grpc::Status DescribeInodes(grpc::ServerContext* context,
+                              const wire::DescribeInodesRequest* request,
+                              wire::DescribeInodesResponse* response) override;
+  grpc::Status ApplyFixes(grpc::ServerContext* context, const wire::ApplyFixesRequest* request,
+                          wire::ApplyFixesResponse* response) override;
 
  private:
   std::vector<wire::ClientInfo> Clients() const;
 
   const Sources sources_;
   const absl::Duration started_;
+  std::atomic<bool> backup_runs_{false};
 };
 
 }  // namespace penstock::metaserver

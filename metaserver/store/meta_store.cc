@@ -15,7 +15,6 @@
 namespace penstock::metaserver {
 namespace {
 
-constexpr uint32_t kStoreFormat = 1;
 constexpr std::string_view kFormatKey = "format";
 // Creates in one directory leave one operand each on its inode; from this many on, RocksDB folds
 // them when it writes, so that a read never folds more.
@@ -115,6 +114,11 @@ MetaStore::~MetaStore() {
 
 rocksdb::ColumnFamilyHandle* MetaStore::family(Family family) const {
   return handles_[static_cast<size_t>(family)];
+}
+
+absl::Status MetaStore::RecoverFromFullDisk() const {
+  RETURN_IF_ERROR(FromRocks(db_->Resume(), "resume after a full disk"));
+  return FromRocks(db_->Flush(rocksdb::FlushOptions(), handles_), "store what is in memory");
 }
 
 absl::StatusOr<std::string> MetaStore::Get(Family family_id, std::string_view key) const {

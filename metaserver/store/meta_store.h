@@ -17,6 +17,8 @@ struct MetaStoreOptions {
   uint64_t block_cache_bytes = 256ull << 20;
 };
 
+inline constexpr uint32_t kStoreFormat = 1;
+
 enum class Family { kDefault, kDentry, kInode, kXattr, kOrphan, kSession, kDataset, kCluster };
 
 class MetaStore {
@@ -25,6 +27,9 @@ class MetaStore {
   ~MetaStore();
   rocksdb::DB* db() const { return db_.get(); }
   rocksdb::ColumnFamilyHandle* family(Family family) const;
+  // After a full disk, with room again: what is only in memory and in the log goes into tables, and
+  // a new log begins. Nobody may write meanwhile. Then writes are accepted again.
+  absl::Status RecoverFromFullDisk() const;
 
   // One key of a family, for records that their owner encodes as Protobuf (kCluster).
   // NOT_FOUND without an errno when there is none.

@@ -1,6 +1,9 @@
 // ChunkClient against scripted members: where it reads, what it believes, what it repeats.
 #include "client/chunk_client.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <map>
 
@@ -16,6 +19,7 @@ struct FakeMember {
   absl::Status down;        // of every call
   absl::Status read_error;  // of each read
   bool wrong_checksum = false;
+  bool silent = false;  // takes requests and does not answer
   int reads = 0, writes = 0;
   std::vector<std::pair<uint32_t, uint64_t>> stamps;
 };
@@ -33,12 +37,18 @@ class FakeServers : public ChunkServers {
    public:
     absl::Status Finish(google::protobuf::Message* response, absl::Span<const iovec> into,
                         size_t* received) override {
+      if (silent >= 0) return absl::DeadlineExceededError("silent");
       if (!status.ok()) return status;
       response->CopyFrom(*message);
       if (received != nullptr) *received = payload.size();
       if (!payload.empty()) memcpy(into[0].iov_base, payload.data(), payload.size());
       return absl::OkStatus();
     }
+    ~Answer() override {
+      if (silent >= 0) close(silent);
+    }
+    int fd() const override { return silent; }
+    int silent = -1;
     absl::Status status;
     std::unique_ptr<google::protobuf::Message> message;
     std::string payload;
@@ -51,6 +61,7 @@ class FakeServers : public ChunkServers {
     FakeMember& m = members[server.value()];
     if (!m.down.ok()) return m.down;
     auto answer = std::make_unique<Answer>();
+    if (m.silent) answer->silent = eventfd(0, EFD_CLOEXEC);
     if (method == wire::METHOD_READ_CHUNKS) {
       const auto& read = static_cast<const wire::ReadChunksRequest&>(request).reads(0);
       auto response = std::make_unique<wire::ReadChunksResponse>();
@@ -182,6 +193,29 @@ TEST_CASE("a read over several chunks fills one buffer", "[client][chunk_client]
   REQUIRE(got.ok());
   REQUIRE(*got == "a" + std::string(4096, 'b') + "c");
   REQUIRE_FALSE(f.holes);
+}
+
+TEST_CASE("a read that takes long is asked of the other copy as well", "[client][chunk_client]") {
+  Fixture f;
+  for (uint32_t i = 0; i < 64; ++i) f.Store(i, std::string(4096, 'x'));
+  f.servers.members[1].silent = true;
+  int by_first = 0;
+  for (uint32_t i = 0; i < 64; ++i) {
+    const int before = f.servers.members[1].reads;
+    auto got = f.Read(i * 4096, 4096);
+    REQUIRE(got.ok());
+    REQUIRE(*got == std::string(4096, 'x'));
+    by_first += f.servers.members[1].reads - before;
+  }
+  // It limps from the fifth on, and is asked last.
+  REQUIRE(by_first == 5);
+  REQUIRE(f.client.pace().Limps(ServerId(1), absl::Now()));
+  REQUIRE(f.client.pace().counters().won == 5);
+  SECTION("a pending version there leaves the first one's answer") {
+    f.servers.members[2].read_error =
+        WithReason(absl::UnavailableError("pending"), Reason::kPendingVersion);
+    REQUIRE_FALSE(f.Read(0, 4096).ok());
+  }
 }
 
 TEST_CASE("a dead member's chunks are read from the other copy", "[client][chunk_client]") {

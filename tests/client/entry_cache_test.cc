@@ -154,6 +154,44 @@ TEST_CASE("a revoked lease is not used before the metaserver has taken it back",
   f.Learn("f", 7);
 }
 
+TEST_CASE("a listing that a revocation overtook brings no lease back", "[client][entry_cache]") {
+  Fixture f;
+  f.Learn("f", 7);
+  wire::ReaddirRequest request;
+  request.set_ino(kDir.value());
+  wire::ReaddirResponse response;
+  response.set_names_leased(true);
+  response.set_end(true);
+  const uint64_t before = f.cache.token();
+  const bool all = GENERATE(false, true);
+  if (all) {
+    f.cache.DropAll();
+  } else {
+    f.cache.Revoke(kDir);
+    f.cache.FinishRelease({kDir});
+  }
+  f.cache.StorePage(before, request, response);
+  REQUIRE(f.cache.lease_count() == 0);
+  {
+    // Nobody will say what becomes of a name that this mount makes now.
+    CacheChange change(&f.cache, {{kDir, "g"}}, {kDir});
+    change.IsHere(0, InodeNumber(8), S_IFDIR);
+  }
+  REQUIRE(f.Look("g") == Name::kUnknown);
+}
+
+TEST_CASE("a lease revoked twice is used only after both were answered", "[client][entry_cache]") {
+  Fixture f;
+  f.Learn("f", 7);
+  f.cache.Revoke(kDir);
+  f.cache.Revoke(kDir);
+  f.cache.FinishRelease({kDir});
+  REQUIRE_FALSE(f.cache.StoreName(f.cache.token(), kDir, {"f", kFile, S_IFREG}));
+  f.cache.FinishRelease({kDir});
+  f.Learn("f", 7);
+  REQUIRE(f.Look("f") == Name::kHere);
+}
+
 TEST_CASE("memory is bounded: the least used leases go and are told", "[client][entry_cache]") {
   testing::FakeClock clock;
   EntryCache cache(100'000, &clock);

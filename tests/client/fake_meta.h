@@ -87,6 +87,8 @@ class FakeMeta : public MetaApi {
         return Readdir(As<wire::ReaddirRequest>(request), &As<wire::ReaddirResponse>(response));
       case wire::METHOD_SYNC_METADATA:
         return absl::OkStatus();
+      case wire::METHOD_RENAME:
+        return absl::OkStatus();
       default:
         return PosixError(ENOSYS, "not in the fake");
     }

@@ -59,5 +59,33 @@ TEST_CASE("another mount's truncation is an error of the close", "[client][file_
   f.fs.Release(std::move(handle));
 }
 
+class FakeKernel : public KernelCache {
+ public:
+  void DropNames() override { ++dropped; }
+  void DropAttributes(InodeNumber) override {}
+  void DropPages(InodeNumber, uint64_t, uint64_t) override {}
+  std::optional<RenameCall> RenameOf(uint64_t) override { return std::nullopt; }
+  int dropped = 0;
+};
+
+TEST_CASE("a name that was moved to where no lease is held is not remembered by the kernel",
+          "[client][file_system]") {
+  Fixture f;
+  FakeKernel kernel;
+  f.fs.SetKernelCache(&kernel);
+  constexpr InodeNumber kFrom(100), kTo(101);
+  f.cache.SetValidUntil(f.clock.SinceBoot() + absl::Seconds(9));
+  REQUIRE(f.cache.StoreAbsent(f.cache.token(), kFrom, "other"));
+  REQUIRE(f.fs.Rename({kFrom, "a"}, {kTo, "b"}, 0, f.op).ok());
+  REQUIRE(kernel.dropped == 1);
+  REQUIRE(f.fs.Rename({kTo, "b"}, {kFrom, "a"}, 0, f.op).ok());
+  REQUIRE(kernel.dropped == 1);
+  REQUIRE(f.fs.Rename({kTo, "b"}, {kFrom, "a"}, wire::RENAME_FLAG_EXCHANGE, f.op).ok());
+  REQUIRE(kernel.dropped == 2);
+  REQUIRE(f.cache.StoreAbsent(f.cache.token(), kTo, "other"));
+  REQUIRE(f.fs.Rename({kTo, "b"}, {kFrom, "a"}, wire::RENAME_FLAG_EXCHANGE, f.op).ok());
+  REQUIRE(kernel.dropped == 2);
+}
+
 }  // namespace
 }  // namespace penstock::client

@@ -1,5 +1,6 @@
 """Servers started by hand, each with a --config file, as on several machines: for tests."""
 
+import json
 import os
 import signal
 import subprocess
@@ -43,17 +44,33 @@ class ServersByHand(unittest.TestCase):
             self.assertEqual(result.returncode, 0, f"{arguments}: {result.stdout}{result.stderr}")
         return result
 
+    def cluster_arguments(self):
+        return ["--cluster", f"127.0.0.1:{self.port}", "--keys", self.at("keys")]
+
+    def admin(self, *arguments):
+        """An admin verb with --json, parsed."""
+        return json.loads(
+            self.run_command(*arguments, "--json", *self.cluster_arguments()).stdout)
+
     def config(self, name, lines):
         common = [f'cluster-id = "{self.cluster_id}"', f'key-file = "{self.at("keys/cluster.key")}"',
                   f'tls-ca = "{self.at("keys/ca.crt")}"', f'tls-cert = "{self.at("keys/server.crt")}"',
                   f'tls-key = "{self.at("keys/server.key")}"', f'log-file = "{self.at(name)}.log"']
         write_file(self.at(f"{name}.conf"), ("\n".join(common + lines) + "\n").encode())
 
+    def command(self, name, executable):
+        """What is run for a server: for tests that start it in another way."""
+        return [program(executable), "--config", self.at(f"{name}.conf")]
+
     def start(self, name, executable):
-        with open(self.at(f"{name}.out"), "wb") as output:
+        with open(self.at(f"{name}.out"), "ab") as output:
             self.servers[name] = subprocess.Popen(
-                [program(executable), "--config", self.at(f"{name}.conf")],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+                self.command(name, executable), stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output)
+
+    def addresses(self, number):
+        """The lines of a chunkserver's configuration that say where it and the metaserver are."""
+        return [f"port = {self.port + 10 + number}", f'metaserver = "127.0.0.1:{self.port + 1}"']
 
     def start_all(self):
         self.config("meta-server", [f'dir = "{self.at("meta")}"', f"port = {self.port}",
@@ -64,9 +81,8 @@ class ServersByHand(unittest.TestCase):
         for number, targets in self.CHUNKSERVERS.items():
             listed = ", ".join(f'"{self.at(f"cs{number}", target)}"' for target in targets)
             self.config(f"chunk-server{number}", [
-                f'dir = "{self.at(f"cs{number}")}"', f"port = {self.port + 10 + number}",
-                f'metaserver = "127.0.0.1:{self.port + 1}"', f"target = [{listed}]",
-                'reserve = "64MiB"'])
+                f'dir = "{self.at(f"cs{number}")}"', *self.addresses(number),
+                f"target = [{listed}]", 'reserve = "64MiB"'])
             self.start(f"chunk-server{number}", "penstock-chunkserver")
 
     def stop_all(self):

@@ -66,6 +66,30 @@ class ChaosTest(harness.ClusterTest):
             worker.start(run_random_operations, tested, reference, f"mixed{self.seed}.{number}", 1500)
         self.kill_during(worker, start_batch)
 
+    def test_nothing_acknowledged_is_lost_when_the_metaserver_dies_at_any_point(self):
+        """Killed within milliseconds of whatever it does, and looked at through a mount that has
+        seen none of it: no cache of the working client hides a loss."""
+        worker = OtherProcess()
+        self.addCleanup(worker.stop)
+        tested, reference = self.path("points"), os.path.join(self.local, "points")
+        os.mkdir(tested)
+        os.mkdir(reference)
+        worker.start(run_random_operations, tested, reference, f"points{self.seed}", 2500)
+        deadline, kills = time.monotonic() + 240, 0
+        while not worker.finished(within_s=self.random.choice([0.001, 0.02, 0.2, 0.7])):
+            self.assertLess(time.monotonic(), deadline, f"the work does not end; {kills} kills")
+            self.cluster.kill("metaserver")
+            self.cluster.up()
+            kills += 1
+        worker.result()
+        self.cluster.kill("metaserver")  # the last operations count, too
+        self.cluster.up()
+        other = self.cluster.mount_again("fresh")
+        self.addCleanup(self.cluster.unmount, other)
+        expected = harness.describe_tree(reference, times=False)
+        found = harness.describe_tree(os.path.join(other, "points"), times=False)
+        self.assertEqual(harness.first_difference(expected, found), "", f"after {kills} kills")
+
     def test_one_file_stays_right_while_servers_die(self):
         worker = OtherProcess()
         self.addCleanup(worker.stop)

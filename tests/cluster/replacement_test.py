@@ -1,6 +1,5 @@
 """A chunkserver that stays away: another target takes its place, and its old copies go."""
 
-import json
 import random
 
 import harness
@@ -13,11 +12,6 @@ class ReplacementTest(ServersByHand):
     METASERVER = ['repair-after = "3s"']
     CHUNKSERVERS = {1: ["t1"], 2: ["t1"], 3: ["t1"], 4: ["t1"]}
     INITIAL_TARGETS = 4
-
-    def admin(self, *arguments):
-        return json.loads(self.run_command(*arguments, "--json", "--cluster",
-                                           f"127.0.0.1:{self.port}", "--keys",
-                                           self.at("keys")).stdout)
 
     def members(self):
         return {member["target"] for group in self.admin("group", "ls")

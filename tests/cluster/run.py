@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs the whole-cluster tests, each file after the other, each class on a cluster of its own."""
+"""Runs the whole-cluster tests, several files at a time, each class on a cluster of its own."""
 
 import argparse
 import glob
@@ -15,6 +15,7 @@ sys.path.insert(0, HERE)
 
 import harness  # noqa: E402
 import scratch  # noqa: E402
+import side_by_side  # noqa: E402
 
 
 class Result(unittest.TextTestResult):
@@ -47,41 +48,57 @@ def parse_arguments():
                         help="also what takes too long for every run, and larger sizes")
     parser.add_argument("--logs", metavar="DIR", help="keep the logs of failing tests here")
     parser.add_argument("--list", action="store_true", help="print the tests' names")
+    parser.add_argument("--file", metavar="NAME", help="only the tests of NAME.py")
+    parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1),
+                        help="files at a time (as many as there are CPUs, at most 4)")
     parser.add_argument("--counts", metavar="FILE", help="write 'passed failed skipped' here")
     return parser.parse_args()
 
 
-def load(word):
+def load(word, file):
     suite = unittest.TestSuite()
-    for path in sorted(glob.glob(os.path.join(HERE, "*_test.py"))):
+    for path in sorted(glob.glob(os.path.join(HERE, f"{file or '*_test'}.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])
         suite.addTests(test for test in all_tests(
             unittest.defaultTestLoader.loadTestsFromModule(module)) if word in test.id())
     return suite
 
 
+def files_of(suite):
+    return {test.id().split(".")[0] for test in all_tests(suite)}
+
+
+def run_here(suite):
+    """In this process, one after the other; (passed, failed, skipped)."""
+    runner = unittest.TextTestRunner(verbosity=2, resultclass=Result, stream=sys.stdout)
+    result = runner.run(suite)
+    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    for test, reason in result.skipped:
+        print(f"skipped {test}: {reason}")
+    return getattr(result, "passed", 0), failed, len(result.skipped)
+
+
 def main():
     arguments = parse_arguments()
-    suite = load(arguments.only or "")
+    suite = load(arguments.only or "", arguments.file)
     if arguments.list:
         print("\n".join(test.id() for test in all_tests(suite)))
         return 0
     scratch.end_with_parent()
     os.umask(0o022)
-    harness.configure(local=arguments.local and os.path.abspath(arguments.local),
-                      seed=arguments.seed, rounds=arguments.rounds, logs=arguments.logs,
-                      long=arguments.long)
-    runner = unittest.TextTestRunner(verbosity=2, resultclass=Result, stream=sys.stdout)
-    result = runner.run(suite)
-    passed = getattr(result, "passed", 0)
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
-    for test, reason in result.skipped:
-        print(f"skipped {test}: {reason}")
+    files = files_of(suite)
+    if arguments.jobs > 1 and len(files) > 1 and not arguments.local:
+        counts = side_by_side.run([sys.executable] + sys.argv, files, arguments.jobs)
+    else:
+        harness.configure(local=arguments.local and os.path.abspath(arguments.local),
+                          seed=arguments.seed, rounds=arguments.rounds, logs=arguments.logs,
+                          long=arguments.long)
+        counts = run_here(suite)
     if arguments.counts:
         with open(arguments.counts, "w") as file:
-            file.write(f"{passed} {failed} {len(result.skipped)}\n")
-    print(f"{passed} passed, {failed} failed, {len(result.skipped)} skipped")
-    return 0 if failed == 0 else 1
+            file.write("{} {} {}\n".format(*counts))
+    print("{} passed, {} failed, {} skipped".format(*counts))
+    return 0 if counts[1] == 0 else 1
 
 
 if __name__ == "__main__":

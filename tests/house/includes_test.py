@@ -33,7 +33,7 @@ HOMES = {
     r"^openssl/": ["common/net", "common/program", "cli/certificates", "cli/key", "tests"],
     r"^CLI/": ["cli", "common/program", "tests/cli"],
     r"^systemd/": ["common/program"],
-    r"^lz4": ["common/compression"],
+    r"^(lz4|zstd)": ["common/compression"],
     r"^prometheus/": ["common/metrics_server"],
     r"^(grpcpp|grpc)/": ["common/net", "metaserver/service", "metaserver/main.cc",
                          "metaserver/server", "metaserver/wiring", "metaserver/metaserver",
@@ -42,7 +42,8 @@ HOMES = {
 }
 # Prepare builds RocksDB write batches, so the state machine's operations may name that one class.
 WRITE_BATCH_ONLY = ["metaserver/ops", "metaserver/namespace", "metaserver/mutation",
-                    "metaserver/session", "metaserver/cluster", "metaserver/reclaim"]
+                    "metaserver/session", "metaserver/cluster", "metaserver/reclaim",
+                    "metaserver/backup"]
 
 
 def folder_of(path):

@@ -108,6 +108,31 @@ TEST_CASE("after a failure everything is refused", "[metaserver][log]") {
   REQUIRE(absl::IsNotFound(f.store->Get(Family::kCluster, "a").status()));
 }
 
+TEST_CASE("after a full disk the log goes on, with all that was committed", "[metaserver][log]") {
+  penstock::testing::TempDir dir;
+  LogFixture f(dir.path() + "/db");
+  REQUIRE(f.log->Commit(f.Batch("a", "1"), Durability::kProcess).ok());
+  REQUIRE(f.log->RecoverFromFullDisk().ok());  // nothing to do
+  f.log->FailForTest(PosixError(ENOSPC, "no space"));
+  REQUIRE(ErrnoOf(f.log->Commit(f.Batch("b", "2"), Durability::kProcess).status()) == ENOSPC);
+  REQUIRE(f.log->RecoverFromFullDisk().ok());
+  REQUIRE(f.log->last_synced_index() == 1);
+  REQUIRE(*f.log->Commit(f.Batch("c", "3"), Durability::kSynced) == 2);
+  CopyAsKilled(f, dir.path() + "/copy");
+  LogFixture g(dir.path() + "/copy");
+  REQUIRE(g.log->last_index() == 2);
+  REQUIRE(g.store->Get(Family::kCluster, "a").ok());
+  REQUIRE(absl::IsNotFound(g.store->Get(Family::kCluster, "b").status()));
+}
+
+TEST_CASE("another failure than a full disk is for good", "[metaserver][log]") {
+  penstock::testing::TempDir dir;
+  LogFixture f(dir.path());
+  f.log->FailForTest(PosixError(EIO, "broken"));
+  REQUIRE(f.log->RecoverFromFullDisk().ok());
+  REQUIRE(ErrnoOf(f.log->Commit(f.Batch("b", "2"), Durability::kProcess).status()) == EIO);
+}
+
 TEST_CASE("ids are never given twice, also after kill -9", "[metaserver][ids]") {
   penstock::testing::TempDir dir;
   IdBlocks::Options options;

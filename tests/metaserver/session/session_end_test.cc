@@ -42,6 +42,7 @@ class GatedLog : public ReplicatedLog {
     return log_->Commit(std::move(batch), durability);
   }
   absl::Status Sync() override { return log_->Sync(); }
+  absl::Status RecoverFromFullDisk() override { return log_->RecoverFromFullDisk(); }
   uint64_t last_index() const override { return log_->last_index(); }
   uint64_t last_synced_index() const override { return log_->last_synced_index(); }
 

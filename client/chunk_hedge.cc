@@ -1,0 +1,87 @@
+// Waiting for the reply to a read, and asking another copy when it takes long (read_pace.h).
+#include <algorithm>
+
+#include "client/chunk_tries.h"
+#include "common/net/wait.h"
+
+namespace penstock::client {
+namespace {
+
+// Of the second request, to have a connection. It is short because the first reply waits meanwhile,
+// and because the caller may hold a connection that another thread waits for.
+constexpr absl::Duration kStartWithin = absl::Milliseconds(50);
+
+}  // namespace
+
+// Which of the replies has begun to arrive; also when the call was interrupted, which shows when it
+// is finished. `replies.size()`: none yet.
+size_t ChunkClient::WaitBegun(absl::Span<ChunkServers::Reply* const> replies, absl::Time until,
+                              const OpContext& op) {
+  absl::InlinedVector<int, 2> fds;
+  for (size_t i = 0; i < replies.size(); ++i) {
+    fds.push_back(replies[i]->fd());
+    if (fds.back() < 0) return i;
+  }
+  net::WaitLimit limit;
+  limit.deadline = SystemClock()->SinceBoot() + std::max(until - absl::Now(), absl::ZeroDuration());
+  if (op.interrupt != nullptr) limit.interrupt_fd = op.interrupt->fd();
+  const auto ready = net::WaitForAny(fds, limit);
+  if (ready.ok()) return *ready;
+  return absl::IsDeadlineExceeded(ready.status()) ? replies.size() : 0;
+}
+
+std::unique_ptr<ChunkServers::Reply> ChunkClient::StartHedge(const ReadTarget& slow,
+                                                             ReadTarget* other,
+                                                             const OpContext& op) {
+  std::shared_ptr<const ClusterMap> map = maps_->Get();
+  for (const Member& member : ReadOrder(*map, slow.storage_class, slow.key)) {
+    if (member.server == slow.member.server) continue;
+    if (Suspected(member.server) || pace_.Limps(member.server, absl::Now())) break;
+    if (!pace_.TakeHedge()) break;
+    *other = slow;
+    other->member = member;
+    auto reply = StartRead(*other, op, kStartWithin);
+    return reply.ok() ? *std::move(reply) : nullptr;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<wire::ChunkResult> ChunkClient::TakeReply(const ReadTarget& read,
+                                                         ChunkServers::Reply* reply) {
+  auto result = FinishRead(read, reply);
+  if (!result.ok()) NoteFailure(read.member.server, result.status());
+  return result;
+}
+
+absl::StatusOr<wire::ChunkResult> ChunkClient::AwaitRead(ReadTarget& read,
+                                                         std::unique_ptr<ChunkServers::Reply> reply,
+                                                         const OpContext& op) {
+  const ServerId asked = read.member.server;
+  const size_t bytes = read.piece.length;
+  if (WaitBegun({reply.get()}, read.started + pace_.HedgeAfter(bytes), op) == 0) {
+    const absl::Duration took = absl::Now() - read.started;
+    auto result = TakeReply(read, reply.get());
+    if (result.ok()) pace_.Answered(asked, bytes, took);
+    return result;
+  }
+  ReadTarget other;
+  std::unique_ptr<ChunkServers::Reply> second = StartHedge(read, &other, op);
+  if (second == nullptr) return TakeReply(read, reply.get());
+  if (WaitBegun({reply.get(), second.get()}, read.started + options_.read_try, op) == 1) {
+    auto result = TakeReply(other, second.get());
+    if (!result.ok()) return TakeReply(read, reply.get());
+    pace_.Overtaken(asked, bytes, absl::Now() - read.started, absl::Now());
+    read.member = other.member;
+    return result;
+  }
+  auto result = TakeReply(read, reply.get());
+  if (result.ok()) pace_.Answered(asked, bytes, absl::Now() - read.started);
+  if (result.ok() || !CheckInterrupt(op).ok()) return result;
+  auto late = TakeReply(other, second.get());
+  if (!late.ok()) return result;
+  pace_.Overtaken(asked, bytes, absl::Now() - read.started, absl::Now());
+  read.member = other.member;
+  return late;
+}
+
+}  // namespace penstock::client

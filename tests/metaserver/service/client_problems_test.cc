@@ -1,0 +1,34 @@
+#include "metaserver/service/client_problems.h"
+
+#include <catch2/catch.hpp>
+
+namespace penstock::metaserver {
+namespace {
+
+wire::ClientInfo Client(uint64_t silent_ms, std::vector<uint32_t> slow) {
+  wire::ClientInfo client;
+  client.set_hostname("node1");
+  client.set_mountpoint("/mnt");
+  client.set_last_heartbeat_ms(silent_ms);
+  for (uint32_t server : {1, 2}) {
+    wire::PeerTransport* peer = client.add_transports();
+    peer->set_server_id(server);
+    peer->set_slow(std::find(slow.begin(), slow.end(), server) != slow.end());
+  }
+  return client;
+}
+
+TEST_CASE("what clients see is said once for each server", "[metaserver][service]") {
+  wire::ServerInfo server;
+  server.mutable_server()->set_server_id(2);
+  server.mutable_server()->set_hostname("disks2");
+  REQUIRE(ClientProblems({Client(0, {})}, {server}).empty());
+  const auto problems = ClientProblems(
+      {Client(0, {2}), Client(100, {2}), Client(100, {}), Client(60'000, {1})}, {server});
+  REQUIRE(problems.size() == 2);
+  REQUIRE(problems[0].find("client node1:/mnt is silent for 60 s") == 0);
+  REQUIRE(problems[1].find("server 2 (disks2) answers slowly: 2 of 3 clients read") == 0);
+}
+
+}  // namespace
+}  // namespace penstock::metaserver
