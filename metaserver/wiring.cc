@@ -80,7 +80,10 @@ absl::Status Metaserver::OpenState() {
   ASSIGN_OR_RETURN(log_, SingleNodeLog::Open(store_.get()));
   space_ = std::make_unique<SpaceGuard>(
       SpaceGuardOptions{.dir = options_.dir, .reserve_bytes = options_.reserve}, PosixFileSystem(),
-      [log = log_.get()] { return log->RecoverFromFullDisk(); });
+      [log = log_.get(), store = store_.get()]() -> absl::Status {
+        RETURN_IF_ERROR(log->RecoverFromFullDisk());
+        return store->ResumeBackgroundWork();
+      });
   space_->Start();
   const ClusterOptions cluster_options{.cluster_id = options_.cluster_id,
                                        .replication = options_.replication,

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/status.h"
+#include "proto/chunk.pb.h"
 
 namespace penstock::cli {
 namespace {

@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "common/ids.h"
@@ -63,7 +64,7 @@ absl::Status MetadataCheck::TakeInode(const wire::InodeFacts& inode) {
   file.content = inode.content_id();
   file.ino = inode.ino();
   file.size = std::max(inode.size(), inode.truncating_to());
-  file.allocated = inode.allocated();
+  file.allocated = std::min(inode.allocated(), file.size);
   file.change = inode.change();
   file.seed = inode.seed();
   file.chunk_size_log2 = static_cast<uint8_t>(std::min(inode.chunk_size_log2(), 63u));

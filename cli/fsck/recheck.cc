@@ -158,13 +158,13 @@ absl::Status Recheck::Missing(const FileSuspect& suspect, const wire::InodeFacts
         sources_.ask(facts.storage_class(), ChunkKeyOf(layout, static_cast<uint32_t>(index))));
     stored += JudgeCopies(copies).length;
   }
-  if (!LooksMissing(stored, facts.allocated())) return absl::OkStatus();
+  const uint64_t written = std::min(facts.allocated(), facts.size());
+  if (!LooksMissing(stored, written)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const bool still, StillAt(facts, suspect.file));
   if (!still) return absl::OkStatus();
   take_({ProblemKind::kMissingData,
-         absl::StrCat("inode ", facts.ino(), ": ", facts.allocated(),
-                      " bytes were written into chunks, and ", stored,
-                      " are there; the rest reads as zeros (find it by `find MOUNT -inum ",
+         absl::StrCat("inode ", facts.ino(), ": ", written, " bytes were written into chunks, and ",
+                      stored, " are there; the rest reads as zeros (find it by `find MOUNT -inum ",
                       facts.ino(), "`, and restore it)"),
          std::nullopt});
   return absl::OkStatus();

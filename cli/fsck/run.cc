@@ -93,10 +93,8 @@ absl::Status FsckRun::ScanGroups() {
               {key.content.value(), key.index, key.position, judged.length, group.storage_class});
         });
     if (!scanned.ok()) Unchecked(absl::StrCat("group ", group.number), scanned);
-    progress_.Show({.doing = absl::StrCat("listing chunks (", chunks_.count(), " so far)"),
-                    .done = ++done,
-                    .total = groups.size(),
-                    .thing = "group"});
+    progress_.Show(
+        {.doing = "listing chunks", .done = ++done, .total = groups.size(), .thing = "group"});
   }
   return chunks_.Sort();
 }

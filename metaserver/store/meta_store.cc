@@ -116,8 +116,12 @@ rocksdb::ColumnFamilyHandle* MetaStore::family(Family family) const {
   return handles_[static_cast<size_t>(family)];
 }
 
+absl::Status MetaStore::ResumeBackgroundWork() const {
+  return FromRocks(db_->Resume(), "resume after a full disk");
+}
+
 absl::Status MetaStore::RecoverFromFullDisk() const {
-  RETURN_IF_ERROR(FromRocks(db_->Resume(), "resume after a full disk"));
+  RETURN_IF_ERROR(ResumeBackgroundWork());
   return FromRocks(db_->Flush(rocksdb::FlushOptions(), handles_), "store what is in memory");
 }
 

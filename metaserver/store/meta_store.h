@@ -30,6 +30,8 @@ class MetaStore {
   // After a full disk, with room again: what is only in memory and in the log goes into tables, and
   // a new log begins. Nobody may write meanwhile. Then writes are accepted again.
   absl::Status RecoverFromFullDisk() const;
+  // Background work that stopped for want of room goes on. OK when there is nothing to do.
+  absl::Status ResumeBackgroundWork() const;
 
   // One key of a family, for records that their owner encodes as Protobuf (kCluster).
   // NOT_FOUND without an errno when there is none.

@@ -104,6 +104,10 @@ absl::Status DamageChunk(const std::string& target, const Words& words) {
   layout.seed = SeedOfContent(layout.content);
   chunkserver::ChunkStoreOptions options;
   options.dir = target;
+  options.reserve_bytes = 0;
+  ASSIGN_OR_RETURN(const auto identity,
+                   chunkserver::ChunkStore::ReadIdentity(target, PosixFileSystem()));
+  options.cluster_id = identity.cluster_id;
   ASSIGN_OR_RETURN(
       const auto store,
       chunkserver::ChunkStore::Open(options, MachineBootId(), PosixFileSystem(), SystemClock()));
