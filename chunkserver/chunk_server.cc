@@ -19,6 +19,8 @@
 #include "chunkserver/control/metaserver_link.h"
 #include "chunkserver/control/order_worker.h"
 #include "chunkserver/control/target_health.h"
+#include "chunkserver/scrub/copy_repair.h"
+#include "chunkserver/scrub/scrubber.h"
 #include "chunkserver/server_identity.h"
 #include "chunkserver/service/chunk_service.h"
 #include "chunkserver/service/fence_table.h"
@@ -116,6 +118,8 @@ struct ChunkServer::Parts {
   std::unique_ptr<HealthSampler> health;
   std::unique_ptr<OrderWorker> orders;
   std::unique_ptr<GroupSync> sync;
+  std::unique_ptr<CopyRepair> repair;
+  std::unique_ptr<Scrubber> scrubber;
   std::unique_ptr<HeldGroups> held;
   std::unique_ptr<MapWatch> watch;
   std::optional<SettingFollower> settings;
@@ -183,7 +187,7 @@ void ChunkServer::Parts::FollowSettings() {
 }
 
 absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
-  health = std::make_unique<HealthSampler>(targets.get(), boot_id);
+  health = std::make_unique<HealthSampler>(HealthSampler::Parts{targets.get(), fs, clock, boot_id});
   health->Start();
   orders =
       std::make_unique<OrderWorker>(OrderWorker::Parts{&map, targets.get(), chain.get(), &locks});
@@ -192,6 +196,14 @@ absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
       GroupSync::Parts{&map, targets.get(), peers.get(), &locks, &adopted, clock},
       GroupSync::Options{.bytes_per_second = options.sync_bytes_per_second});
   sync->Start();
+  repair = std::make_unique<CopyRepair>(
+      CopyRepair::Parts{&map, targets.get(), peers.get(), &locks, settler.get(), clock},
+      CopyRepair::Options{.bytes_per_second = options.sync_bytes_per_second});
+  repair->Start();
+  scrubber =
+      std::make_unique<Scrubber>(Scrubber::Parts{targets.get(), fs, clock},
+                                 ScrubOptions{.every = absl::Hours(24) * options.scrub_days});
+  scrubber->Start();
   ServerFacts facts;
   facts.dir = options.dir;
   facts.hostname = HostName();
@@ -217,6 +229,7 @@ absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   parts.fs = fs;
   parts.clock = clock;
   parts.sync = sync.get();
+  parts.scrubber = scrubber.get();
   parts.lease = &*lease;
   held = std::make_unique<HeldGroups>(targets.get());
   parts.held = held.get();
@@ -277,6 +290,8 @@ void ChunkServer::Stop() {
   if (parts.held) parts.held->Stop();
   if (parts.watch) parts.watch->Stop();
   if (parts.sync) parts.sync->Stop();
+  if (parts.repair) parts.repair->Stop();
+  if (parts.scrubber) parts.scrubber->Stop();
   if (parts.server) parts.server->Stop(parts.options.stop_grace);
   if (parts.chain) parts.chain->Stop();
   if (parts.orders) parts.orders->Stop();

@@ -30,6 +30,9 @@ struct ChunkserverOptions {
   int write_threads = 8;                   // for each place in a chain
   uint64_t sync_bytes_per_second = 200 * kMiB;  // fetched from other members to catch up; more ends
                                                 // the danger sooner and takes from clients; 0: all
+  // All chunks of a target are read and checked within so many days; shorter finds rot sooner and
+  // reads more. 0: only on order (`penstock scrub start`).
+  double scrub_days = 14;
   absl::Duration heartbeat_timeout = absl::Seconds(2);  // of one call to the metaserver
   // Without an acknowledged heartbeat for so long nothing is served any more. At most half of the
   // cluster's offline.after: by then another may write in this server's place.

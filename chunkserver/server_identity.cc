@@ -27,7 +27,8 @@ absl::StatusOr<ServerIdentity> Parse(const std::string& path, const std::string&
   identity.server_id = ServerId(json.value("server_id", 0u));
   for (const auto& target : json.value("targets", nlohmann::json::array())) {
     identity.targets.push_back({target.value("path", ""), target.value("uuid", ""),
-                                TargetId(target.value("target_id", 0u))});
+                                TargetId(target.value("target_id", 0u)),
+                                target.value("lost_changes", false)});
   }
   if (identity.cluster_id.empty() || identity.server_uuid.empty()) {
     return absl::DataLossError(absl::StrCat(path, " lacks cluster_id or server_uuid"));
@@ -56,6 +57,7 @@ absl::Status SaveIdentity(const std::string& dir, const ServerIdentity& identity
     entry["path"] = target.path;
     entry["uuid"] = target.uuid;
     entry["target_id"] = target.id.value();
+    if (target.lost_changes) entry["lost_changes"] = true;
     json["targets"].push_back(std::move(entry));
   }
   return Annotate(WriteSmallFile(fs, PathOf(dir), json.dump(2) + "\n"), "save server.json");

@@ -18,6 +18,8 @@ struct KnownTarget {
   std::string path;
   std::string uuid;
   TargetId id;  // 0: not registered yet
+  // Its disk failed: what was acknowledged may be missing. Until the metaserver has heard of it.
+  bool lost_changes = false;
 };
 
 struct ServerIdentity {

@@ -1,7 +1,9 @@
 #include "chunkserver/targets.h"
 
 #include <absl/strings/str_cat.h>
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -49,7 +51,7 @@ std::string ProblemOf(const Found& found, const KnownTarget& known, const std::s
 // Formats a new target or adopts one of this cluster, and adds it to `identity`.
 absl::Status Introduce(const std::string& path, const Found& found, ServerIdentity* identity,
                        FileSystem* fs) {
-  KnownTarget known{path, "", TargetId()};
+  KnownTarget known{path, "", TargetId(), false};
   if (found.empty) {
     TargetIdentity fresh{identity->cluster_id, NewUuid(), TargetId()};
     RETURN_IF_ERROR(Annotate(ChunkStore::Format(path, fresh, fs), "format target"));
@@ -75,23 +77,40 @@ absl::Status Introduce(const std::string& path, const Found& found, ServerIdenti
   return absl::OkStatus();
 }
 
+// The store keeps working on this very directory when another is put in its place: it would write
+// into a stranger's files else. Only real files have descriptors.
+std::string HoldDirectory(Target& target, FileSystem* fs) {
+  if (fs != PosixFileSystem()) return target.path;
+  target.directory_fd = open(target.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (target.directory_fd < 0) return target.path;
+  const std::string held = absl::StrCat("/proc/self/fd/", target.directory_fd);
+  const auto exists = fs->Exists(held);
+  return exists.ok() && *exists ? held : target.path;
+}
+
 std::unique_ptr<Target> OpenOne(const ChunkserverOptions& options, const KnownTarget& known,
                                 const std::string& cluster_id, const std::string& boot_id,
                                 FileSystem* fs, Clock* clock) {
   auto target = std::make_unique<Target>(clock);
   target->path = known.path;
   target->uuid = known.uuid;
+  target->cluster_id = cluster_id;
   target->id = known.id.value();
+  target->lost_changes = known.lost_changes;
   target->problem = ProblemOf(Inspect(known.path, fs), known, cluster_id);
   if (target->problem.empty()) {
     ChunkStoreOptions store_options;
-    store_options.dir = known.path;
+    target->dir = HoldDirectory(*target, fs);
+    store_options.dir = target->dir;
+    store_options.label = known.path;
+    store_options.check_index = known.lost_changes;
     store_options.cluster_id = cluster_id;
     store_options.reserve_bytes = options.reserve_bytes;
     store_options.index_cache_bytes = options.index_cache_bytes;
     auto store = ChunkStore::Open(store_options, boot_id, fs, clock);
     if (store.ok()) {
       target->store = *std::move(store);
+      if (target->store->lost_changes()) target->lost_changes = true;
     } else {
       target->problem = absl::StrCat("cannot be opened: ", store.status().message());
     }
@@ -131,6 +150,22 @@ absl::StatusOr<std::unique_ptr<Targets>> Targets::Open(const ChunkserverOptions&
   return std::make_unique<Targets>(std::move(all));
 }
 
+Target::~Target() {
+  readers.reset();  // they may read from the store
+  store.reset();
+  if (directory_fd >= 0) close(directory_fd);
+}
+
+absl::StatusOr<std::string> PlaceProblem(const Target& target, FileSystem* fs) {
+  const Found found = Inspect(target.path, fs);
+  if (!found.empty && !found.identity.ok() &&
+      ReasonOf(found.identity.status()) != Reason::kAbsentTarget) {
+    return found.identity.status();
+  }
+  if (found.empty) return absl::StrCat("its directory ", target.path, " is missing or empty");
+  return ProblemOf(found, {target.path, target.uuid, target.target_id(), false}, target.cluster_id);
+}
+
 Targets::~Targets() { Close(); }
 
 Target* Targets::Find(TargetId id) const {
@@ -153,7 +188,7 @@ absl::Status Targets::AssignIds(const std::vector<TargetId>& ids, FileSystem* fs
     if (target.is_open()) {
       TargetIdentity identity = target.store->identity();
       identity.target_id = ids[i];
-      RETURN_IF_ERROR(ChunkStore::WriteIdentity(target.path, identity, fs));
+      RETURN_IF_ERROR(ChunkStore::WriteIdentity(target.dir, identity, fs));
     }
     target.id.store(ids[i].value(), std::memory_order_release);
   }

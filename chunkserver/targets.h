@@ -12,6 +12,7 @@
 
 #include "chunkserver/chain/chunk_memory.h"
 #include "chunkserver/chunkserver_options.h"
+#include "chunkserver/scrub/lost_chunks.h"
 #include "chunkserver/server_identity.h"
 #include "chunkserver/store/chunk_store.h"
 #include "common/clock.h"
@@ -23,17 +24,34 @@ namespace penstock::chunkserver {
 struct Target {
   explicit Target(Clock* clock) : memory(clock) {}
 
+  ~Target();
+
   std::string path;
+  std::string dir;  // where the store works: the directory that was opened, whatever stands at
+                    // `path` later
   std::string uuid;
+  std::string cluster_id;
   std::atomic<uint32_t> id{0};        // 0: not registered yet
   std::unique_ptr<ChunkStore> store;  // null: absent
   std::string problem;                // why it is absent; one line
   ChunkMemory memory;
+  // What was acknowledged may be missing here (found at the start): said at the registration.
+  std::atomic<bool> lost_changes{false};
+  std::atomic<bool> failed{false};  // its disk has: see control/disk_watch.h. Until the next start
+  LostChunks lost;                  // see scrub/copy_repair.h
+  std::atomic<uint64_t> repaired{0};    // copies, since the start
   std::unique_ptr<WorkerPool> readers;  // reads of this disk wait here
+
+  std::atomic<uint64_t> requests{0};  // of clients and other members: the scrubber yields to them
+  int directory_fd = -1;              // what `dir` names
 
   TargetId target_id() const { return TargetId(id.load(std::memory_order_acquire)); }
   bool is_open() const { return store != nullptr; }
 };
+
+// What is wrong with what stands at the target's path now: missing, empty, another's; "" nothing.
+// An error: it could not be looked at.
+absl::StatusOr<std::string> PlaceProblem(const Target& target, FileSystem* fs);
 
 class Targets {
  public:

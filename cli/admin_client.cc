@@ -101,6 +101,20 @@ absl::StatusOr<wire::StatPathResponse> AdminClient::StatPath(const std::string& 
   return Call(&wire::Admin::Stub::StatPath, request, kTimeout);
 }
 
+absl::StatusOr<wire::StartScrubResponse> AdminClient::StartScrub(uint32_t target,
+                                                                 uint64_t max_rate) {
+  wire::StartScrubRequest request;
+  request.set_target_id(target);
+  request.set_max_bytes_per_second(max_rate);
+  return Call(&wire::Admin::Stub::StartScrub, request, kTimeout);
+}
+
+absl::StatusOr<wire::ListScrubsResponse> AdminClient::ListScrubs(uint32_t target) {
+  wire::ListScrubsRequest request;
+  request.set_target_id(target);
+  return Call(&wire::Admin::Stub::ListScrubs, request, kTimeout);
+}
+
 template <typename Request, typename Part>
 absl::Status AdminClient::ReadAll(
     std::unique_ptr<grpc::ClientReader<Part>> (wire::Admin::Stub::*method)(grpc::ClientContext*,

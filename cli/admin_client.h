@@ -25,6 +25,9 @@ class AdminClient {
   absl::StatusOr<wire::ListClientsResponse> ListClients();
   absl::StatusOr<wire::EvictClientResponse> EvictClient(uint64_t session);
   absl::StatusOr<wire::StatPathResponse> StatPath(const std::string& path);
+  // Target 0: all.
+  absl::StatusOr<wire::StartScrubResponse> StartScrub(uint32_t target, uint64_t max_rate);
+  absl::StatusOr<wire::ListScrubsResponse> ListScrubs(uint32_t target);
   // `take` gets each part; its error ends the call.
   absl::Status CreateBackup(absl::FunctionRef<absl::Status(const wire::BackupPart&)> take);
   absl::StatusOr<wire::FinishRestoreResponse> FinishRestore(

@@ -26,6 +26,11 @@ Json ToJson(const wire::StatusResponse& status);
 
 Json RepairJson(const wire::StatusResponse& status);  // for `repair status`
 
+Json ScrubStatusJson(const wire::ListScrubsResponse& scrubs);
+Json ScrubReportJson(const wire::ListScrubsResponse& scrubs);
+std::string ScrubStatusText(const wire::ListScrubsResponse& scrubs);
+std::string ScrubReportText(const wire::ListScrubsResponse& scrubs);
+
 template <typename Repeated>
 Json ToJsonList(const Repeated& items) {
   Json list = Json::array();

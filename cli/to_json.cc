@@ -77,6 +77,9 @@ Json ToJson(const wire::TargetInfo& info) {
           {"sync_bytes_fetched", info.sync_bytes_fetched()},
           {"io_errors", info.io_errors()},
           {"checksum_errors", info.checksum_errors()},
+          {"damaged_chunks", info.damaged_chunks()},
+          {"repaired_chunks", info.repaired_chunks()},
+          {"lost_chunks", info.lost_chunks()},
           {"problem", info.problem()}};
 }
 

@@ -66,6 +66,7 @@ int RunCommand(const std::vector<std::string>& arguments) {
   AddTarget(app, program);
   AddGroup(app, program);
   AddRepair(app, program);
+  AddScrub(app, program);
   AddBackup(app, program);
   AddFsck(app, program);
   AddConfig(app, program);

@@ -43,6 +43,7 @@ void AddServer(CLI::App& app, Program& program);
 void AddTarget(CLI::App& app, Program& program);
 void AddGroup(CLI::App& app, Program& program);
 void AddRepair(CLI::App& app, Program& program);
+void AddScrub(CLI::App& app, Program& program);
 void AddBackup(CLI::App& app, Program& program);
 void AddFsck(CLI::App& app, Program& program);
 void AddConfig(CLI::App& app, Program& program);

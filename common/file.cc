@@ -167,7 +167,8 @@ class RealFileSystem : public FileSystem {
     if (::stat(dir.c_str(), &identity) != 0) return Failed("stat", dir);
     return DiskSpace{.capacity_bytes = uint64_t{st.f_blocks} * st.f_frsize,
                      .free_bytes = uint64_t{st.f_bavail} * st.f_frsize,
-                     .device = identity.st_dev};
+                     .device = identity.st_dev,
+                     .read_only = (st.f_flag & ST_RDONLY) != 0};
   }
 };
 

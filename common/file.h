@@ -41,6 +41,7 @@ struct DiskSpace {
   uint64_t capacity_bytes = 0;
   uint64_t free_bytes = 0;  // to an unprivileged writer
   uint64_t device = 0;      // st_dev: equal for directories of one file system
+  bool read_only = false;   // mounted so, perhaps by the kernel after an error
 };
 
 class FileSystem {

@@ -44,6 +44,14 @@ ChainStep Finished(absl::Status status) {
   return step;
 }
 
+// A damaged copy is mended in a moment (scrub/copy_repair.h): behind the head the predecessor sends
+// the whole chunk then, and the head's client tries again. Unless no member has it whole.
+absl::Status WhileRepaired(const ChainJob& job, absl::Status status) {
+  const auto info = job.target->store->Stat(job.key);
+  if (!info.ok() || !info->quarantined || job.target->lost.Has(job.key)) return status;
+  return absl::AbortedError("the copy here is damaged and is being repaired: try again");
+}
+
 // A version above all that the chunk ever had.
 absl::StatusOr<ChunkVersion> NewVersion(ChunkStore& store, const ChainWrite& write) {
   ASSIGN_OR_RETURN(uint64_t sequence, store.NextSequence());
@@ -76,7 +84,8 @@ ChainStep WriteChain::Stage(Running& running) {
     if (!fresh.ok()) return Finished(fresh.status());
     version = *fresh;
   }
-  const absl::Status staged = store.Stage(running.job->key, version, running.job->change);
+  absl::Status staged = store.Stage(running.job->key, version, running.job->change);
+  if (absl::IsDataLoss(staged)) staged = WhileRepaired(*running.job, std::move(staged));
   return running.write.OnStaged(CurrentView(*map_, *running.job), version, staged);
 }
 

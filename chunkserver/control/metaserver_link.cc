@@ -71,6 +71,7 @@ absl::Status MetaserverLink::Register() {
     entry->set_target_id(target.target_id().value());
     entry->set_path(target.path);
     entry->set_state(target.is_open() ? wire::TARGET_ONLINE : wire::TARGET_ABSENT);
+    entry->set_lost_changes(target.is_open() && target.lost_changes);
     if (i >= health.size()) continue;
     entry->set_capacity_bytes(health[i].capacity_bytes());
     entry->set_free_bytes(health[i].free_bytes());
@@ -95,6 +96,7 @@ absl::Status MetaserverLink::Accept(const wire::RegisterResponse& response) {
   for (uint32_t id : response.target_ids()) ids.push_back(TargetId(id));
   RETURN_IF_ERROR(parts_.targets->AssignIds(ids, parts_.fs));
   bool changed = identity.server_id != ServerId(response.server_id());
+  changed |= ForgetLostChanges();
   identity.server_id = ServerId(response.server_id());
   for (const auto& target : parts_.targets->all()) {
     for (KnownTarget& known : identity.targets) {
@@ -117,12 +119,44 @@ absl::Status MetaserverLink::Accept(const wire::RegisterResponse& response) {
   return absl::OkStatus();
 }
 
+// The metaserver has heard of them. What fails in this process is for the next one to say.
+bool MetaserverLink::ForgetLostChanges() {
+  bool changed = false;
+  for (const auto& target : parts_.targets->all()) {
+    if (!target->is_open()) continue;  // when it is there again
+    target->lost_changes = false;
+    for (KnownTarget& known : parts_.identity->targets) {
+      if (known.uuid != target->uuid || !known.lost_changes || target->failed) continue;
+      known.lost_changes = false;
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+// In server.json, which lies on another disk if one can choose.
+absl::Status MetaserverLink::RememberFailed() {
+  bool changed = false;
+  for (const auto& target : parts_.targets->all()) {
+    if (!target->failed) continue;
+    for (KnownTarget& known : parts_.identity->targets) {
+      if (known.uuid != target->uuid || known.lost_changes) continue;
+      known.lost_changes = true;
+      changed = true;
+    }
+  }
+  return changed ? SaveIdentity(facts_.dir, *parts_.identity, parts_.fs) : absl::OkStatus();
+}
+
 // The map comes by a stream of its own, usually first.
 bool MetaserverLink::HasMap(uint64_t version) const {
   return version == 0 || parts_.map->WaitNewer(version - 1, kMapComesWithin);
 }
 
 absl::Status MetaserverLink::SendHeartbeat() {
+  if (absl::Status saved = RememberFailed(); !saved.ok()) {
+    SPDLOG_ERROR("failed target not remembered error={}", Quoted(saved.ToString()));
+  }
   wire::HeartbeatRequest request;
   request.set_server_id(parts_.identity->server_id.value());
   request.set_instance(facts_.instance);
@@ -137,6 +171,11 @@ absl::Status MetaserverLink::SendHeartbeat() {
     for (wire::SyncedGroup& group : parts_.sync->synced()) *request.add_synced() = std::move(group);
     for (wire::SyncProgress& entry : parts_.sync->progress()) {
       *request.add_syncing() = std::move(entry);
+    }
+  }
+  if (parts_.scrubber != nullptr) {
+    for (wire::ScrubProgress& entry : parts_.scrubber->progress()) {
+      *request.add_scrubs() = std::move(entry);
     }
   }
   if (parts_.held != nullptr) {
@@ -164,6 +203,10 @@ absl::Status MetaserverLink::SendHeartbeat() {
   }
   parts_.orders->Take(std::vector<wire::Order>(response.orders().begin(), response.orders().end()),
                       done);
+  if (parts_.scrubber != nullptr) {
+    parts_.scrubber->Take(
+        std::vector<wire::ScrubOrder>(response.scrubs().begin(), response.scrubs().end()));
+  }
   return absl::OkStatus();
 }
 

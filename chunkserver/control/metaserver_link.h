@@ -19,6 +19,7 @@
 #include "chunkserver/control/order_worker.h"
 #include "chunkserver/control/setting_follower.h"
 #include "chunkserver/control/target_health.h"
+#include "chunkserver/scrub/scrubber.h"
 #include "chunkserver/server_identity.h"
 #include "chunkserver/service/fence_table.h"
 #include "chunkserver/service/serving_lease.h"
@@ -56,9 +57,10 @@ class MetaserverLink {
     HealthSampler* health = nullptr;
     FileSystem* fs = nullptr;
     Clock* clock = nullptr;
-    const GroupSync* sync = nullptr;  // null: nothing is reported of it
-    ServingLease* lease = nullptr;    // renewed by acknowledged heartbeats
-    HeldGroups* held = nullptr;       // null: nothing is reported of it
+    const GroupSync* sync = nullptr;      // null: nothing is reported of it
+    Scrubber* scrubber = nullptr;         // the same
+    ServingLease* lease = nullptr;        // renewed by acknowledged heartbeats
+    HeldGroups* held = nullptr;           // null: nothing is reported of it
     SettingFollower* settings = nullptr;  // null: none are taken
   };
   MetaserverLink(ServerFacts facts, Parts parts);  // all parts outlive it
@@ -76,6 +78,8 @@ class MetaserverLink {
   absl::Status Accept(const wire::RegisterResponse& response);
   absl::Status SendHeartbeat();
   bool HasMap(uint64_t version) const;
+  bool ForgetLostChanges();  // whether the identity has changed
+  absl::Status RememberFailed();
   void Run();
 
   const ServerFacts facts_;

@@ -1,8 +1,10 @@
 // HealthSampler measures the targets every second on a thread of its own, so that the heartbeat,
-// which reports the last sample, never waits for a disk.
+// which reports the last sample, never waits for a disk. It also judges which disks have failed
+// (disk_watch.h).
 #pragma once
 
 #include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
 #include <absl/synchronization/mutex.h>
 
 #include <string>
@@ -10,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "chunkserver/control/disk_watch.h"
 #include "chunkserver/stop_flag.h"
 #include "chunkserver/targets.h"
 #include "proto/cluster.pb.h"
@@ -18,9 +21,14 @@ namespace penstock::chunkserver {
 
 class HealthSampler {
  public:
-  // `targets` outlives it. `boot_id` of the machine: it tells its disks from those of others.
-  HealthSampler(const Targets* targets, std::string boot_id)
-      : targets_(targets), boot_id_(std::move(boot_id)) {}
+  // All outlive it. `boot_id` of the machine: it tells its disks from those of others.
+  struct Parts {
+    const Targets* targets = nullptr;
+    FileSystem* fs = nullptr;
+    Clock* clock = nullptr;
+    std::string boot_id;
+  };
+  explicit HealthSampler(Parts parts) : parts_(std::move(parts)) {}
   ~HealthSampler() { Stop(); }
 
   void Start();  // with a first sample taken
@@ -30,14 +38,16 @@ class HealthSampler {
  private:
   void Sample();
 
-  const Targets* const targets_;
-  const std::string boot_id_;
+  const Parts parts_;
+  absl::flat_hash_map<const Target*, DiskWatch> disks_;  // of the one that samples
   StopFlag stop_;
   mutable absl::Mutex mu_;  // innermost; never held over a disk
   std::vector<wire::TargetHealth> last_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;
 };
 
-wire::TargetHealth HealthOf(const Target& target, const std::string& boot_id);
+// `failure`: why its disk has failed, with what to do; "" while it works.
+wire::TargetHealth HealthOf(const Target& target, const std::string& boot_id,
+                            const std::string& failure = "");
 
 }  // namespace penstock::chunkserver

@@ -25,6 +25,7 @@ void ChunkService::ReadOne(const ClusterMap& map, const wire::ChunkRead& read,
   if (!found.ok()) return SetStatus(found.status(), result);
   const ChunkKey key = FromWire(read.key());
   Target& target = *found->target;
+  target.requests.fetch_add(1, std::memory_order_relaxed);
   // The look comes before the read: what it does not see pending was not committed anywhere yet, or
   // is committed here.
   auto info = target.store->Stat(key);

@@ -15,7 +15,10 @@ namespace {
 // OK: the member has `wanted` or a later version committed, or the chunk was deleted after it.
 absl::StatusOr<ChunkVersion> CheckHas(Target& target, const ChunkKey& key, ChunkVersion wanted) {
   ASSIGN_OR_RETURN(const ChunkInfo info, target.store->Stat(key));
-  if (info.quarantined) return absl::DataLossError("the chunk is quarantined");
+  if (info.quarantined) {
+    if (target.lost.Has(key)) return absl::DataLossError("the chunk is quarantined");
+    return absl::AbortedError("the copy here is damaged and is being repaired: try again");
+  }
   if (info.committed >= wanted) return info.committed;
   if (!info.exists() && target.memory.Recall(key).floor >= wanted) return ChunkVersion{};
   return WithReason(absl::FailedPreconditionError(absl::StrCat(

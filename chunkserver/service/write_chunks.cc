@@ -42,6 +42,7 @@ absl::StatusOr<ChainJob> MakeJob(const ClusterMap& map, const Targets& targets,
   ASSIGN_OR_RETURN(const FoundChunk found, FindChunk(map, targets, AddressOf(write)));
   ChainJob job;
   job.target = found.target;
+  found.target->requests.fetch_add(1, std::memory_order_relaxed);
   job.storage_class = write.storage_class();
   job.key = FromWire(write.key());
   ASSIGN_OR_RETURN(job.change, ChangeFromWire(write, data));

@@ -55,12 +55,11 @@ absl::StatusOr<WrittenImage> SlabChunkStore::WriteImage(const ChunkKey& key,
   LatencyTimer timer(&times_.write);
   absl::StatusOr<WrittenImage> written = writer_->Apply(base, change, deferred_->HasRoom());
   if (written.ok()) return written;
-  if (!absl::IsDataLoss(written.status())) {
-    Count(written.status());
-    return written.status();
+  // Either the new data is wrong or cannot be written, or an old byte that it builds on.
+  if (absl::IsDataLoss(written.status()) || AttachedErrno(written.status()) == EIO) {
+    if (absl::Status old = reader_.Verify(base); !old.ok()) return ReadFailed(key, old);
   }
-  // Either the new data is wrong, or an old byte that it builds on.
-  if (absl::Status old = reader_.Verify(base); !old.ok()) return ReadFailed(key, old);
+  if (!absl::IsDataLoss(written.status())) Count(written.status());
   return written.status();
 }
 

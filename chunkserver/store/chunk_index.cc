@@ -1,13 +1,9 @@
 #include "chunkserver/store/chunk_index.h"
 
-#include <rocksdb/cache.h>
-#include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
-#include <rocksdb/table.h>
-
-#include <cerrno>
 
 #include "chunkserver/store/index_keys.h"
+#include "chunkserver/store/index_options.h"
 #include "chunkserver/store/little_endian.h"
 #include "common/status.h"
 
@@ -18,46 +14,6 @@ constexpr uint8_t kStateFormat = 1;
 
 rocksdb::Slice AsSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view AsView(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
-
-absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
-  if (status.ok()) return absl::OkStatus();
-  const std::string text = std::string(what) + ": " + status.ToString();
-  if (status.IsCorruption()) return absl::DataLossError(text);
-  if (status.IsNoSpace()) return PosixError(ENOSPC, text);
-  return PosixError(EIO, text);
-}
-
-rocksdb::Options IndexOptions(uint64_t cache_bytes, rocksdb::Env* env) {
-  rocksdb::Options options;
-  if (env != nullptr) options.env = env;
-  options.compression = rocksdb::kNoCompression;  // mostly checksums
-  options.write_buffer_size = 32 << 20;
-  options.max_write_buffer_number = 4;
-  options.max_total_wal_size = 128 << 20;  // bounds what a start replays
-  options.level_compaction_dynamic_level_bytes = true;
-  options.max_background_jobs = 2;
-  options.bytes_per_sync = 1 << 20;
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  // Every change of the version writes a manifest of its own, which CURRENT names once it is
-  // synced. RocksDB refuses to open when a power cut tore a record that was being appended to an
-  // old one.
-  options.max_manifest_file_size = 1;
-  // A start must not look at every table file.
-  options.max_open_files = 512;
-  options.skip_stats_update_on_db_open = true;
-  options.skip_checking_sst_file_sizes_on_db_open = true;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  options.keep_log_file_num = 2;
-  options.stats_dump_period_sec = 0;
-  options.stats_persist_period_sec = 0;
-  rocksdb::BlockBasedTableOptions table;
-  table.block_cache = rocksdb::NewLRUCache(cache_bytes);
-  table.block_size = 16 << 10;
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-  table.cache_index_and_filter_blocks = true;
-  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  return options;
-}
 
 }  // namespace
 
@@ -91,6 +47,13 @@ void IndexBatch::PutRecord(const ChunkKey& key, const ChunkRecord& record) {
   batch_.Put(ChunkKeyIn(key), EncodeRecord(record));
 }
 void IndexBatch::DeleteRecord(const ChunkKey& key) { batch_.Delete(ChunkKeyIn(key)); }
+void IndexBatch::SetDamaged(const ChunkKey& key, bool damaged) {
+  if (damaged) {
+    batch_.Put(DamagedKey(key), rocksdb::Slice());
+  } else {
+    batch_.Delete(DamagedKey(key));
+  }
+}
 void IndexBatch::PutUndo(uint64_t interval, const ChunkKey& key, const ChunkRecord* before) {
   batch_.Put(UndoKey(interval, key), before ? EncodeRecord(*before) : std::string());
 }
@@ -118,7 +81,7 @@ absl::Status ChunkIndex::Create(const std::string& dir, rocksdb::Env* env) {
   options.create_if_missing = true;
   options.error_if_exists = true;
   rocksdb::DB* raw = nullptr;
-  RETURN_IF_ERROR(FromRocks(rocksdb::DB::Open(options, dir, &raw), "create chunk index"));
+  RETURN_IF_ERROR(IndexStatus(rocksdb::DB::Open(options, dir, &raw), "create chunk index"));
   ChunkIndex index{std::unique_ptr<rocksdb::DB>(raw)};
   IndexBatch batch;
   batch.PutState(StoreState{});
@@ -133,20 +96,47 @@ absl::StatusOr<std::unique_ptr<ChunkIndex>> ChunkIndex::Open(const std::string& 
   if (options.env->FileExists(dir + "/CURRENT").IsNotFound()) {
     return absl::NotFoundError("the target has no chunk index");
   }
+  // Whole, as after a clean stop or kill -9. Else as far as it is whole: what a power cut left, or
+  // a damaged log, which only the boot id tells apart.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kAbsoluteConsistency;
   rocksdb::DB* raw = nullptr;
-  const rocksdb::Status opened = rocksdb::DB::Open(options, dir, &raw);
+  rocksdb::Status opened = rocksdb::DB::Open(options, dir, &raw);
+  const bool log_cut = opened.IsCorruption();
+  if (log_cut) {
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    opened = rocksdb::DB::Open(options, dir, &raw);
+  }
   if (opened.IsIOError() && opened.ToString().find("lock") != std::string::npos) {
     return absl::FailedPreconditionError("the target is in use: " + opened.ToString());
   }
-  RETURN_IF_ERROR(FromRocks(opened, "open chunk index"));
-  return std::unique_ptr<ChunkIndex>(new ChunkIndex(std::unique_ptr<rocksdb::DB>(raw)));
+  // CURRENT names a file that is not there.
+  if (opened.IsPathNotFound()) return absl::DataLossError("open chunk index: " + opened.ToString());
+  RETURN_IF_ERROR(IndexStatus(opened, "open chunk index"));
+  std::unique_ptr<ChunkIndex> index(new ChunkIndex(std::unique_ptr<rocksdb::DB>(raw)));
+  index->log_cut_ = log_cut;
+  return index;
+}
+
+absl::Status ChunkIndex::Note(const rocksdb::Status& status, std::string_view what) {
+  if (status.ok()) return absl::OkStatus();
+  const absl::Status noted = IndexStatus(status, what);
+  if (absl::IsDataLoss(noted)) {
+    absl::MutexLock lock(&mu_);
+    damage_.Update(noted);
+  }
+  return noted;
+}
+
+absl::Status ChunkIndex::health() const {
+  absl::MutexLock lock(&mu_);
+  return damage_;
 }
 
 absl::StatusOr<std::optional<std::string>> ChunkIndex::GetBytes(std::string_view key) {
   std::string value;
   const rocksdb::Status got = db_->Get(rocksdb::ReadOptions(), AsSlice(key), &value);
   if (got.IsNotFound()) return std::optional<std::string>();
-  RETURN_IF_ERROR(FromRocks(got, "read chunk index"));
+  RETURN_IF_ERROR(Note(got, "read chunk index"));
   return std::optional<std::string>(std::move(value));
 }
 
@@ -155,7 +145,7 @@ absl::StatusOr<std::optional<ChunkRecord>> ChunkIndex::Get(const ChunkKey& key) 
   const rocksdb::Status got =
       db_->Get(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), ChunkKeyIn(key), &value);
   if (got.IsNotFound()) return std::optional<ChunkRecord>();
-  RETURN_IF_ERROR(FromRocks(got, "read chunk record"));
+  RETURN_IF_ERROR(Note(got, "read chunk record"));
   ASSIGN_OR_RETURN(ChunkRecord record, DecodeRecord(AsView(value)));
   return std::optional<ChunkRecord>(std::move(record));
 }
@@ -198,67 +188,19 @@ absl::Status ChunkIndex::Write(IndexBatch& batch, Sync sync) {
     // The disk was full and has room again: the index had stopped writing until told.
     written = db_->Write(options, &batch.batch_);
   }
-  return FromRocks(written, "write chunk index");
+  return Note(written, "write chunk index");
 }
 
-absl::Status ChunkIndex::VisitRange(const std::string& start, const std::string& end,
-                                    Visitor<std::string_view, std::string_view> visit) {
-  const rocksdb::Slice bound = end;
-  rocksdb::ReadOptions options;
-  options.iterate_upper_bound = &bound;
-  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
-  for (it->Seek(start); it->Valid(); it->Next()) {
-    ASSIGN_OR_RETURN(bool more, visit(AsView(it->key()), AsView(it->value())));
-    if (!more) return absl::OkStatus();
-  }
-  return FromRocks(it->status(), "scan chunk index");
+absl::Status ChunkIndex::VerifyFiles() {
+  // What is only in the log goes to a table file, too, so that all of it is looked at.
+  const rocksdb::Status flushed = db_->Flush(rocksdb::FlushOptions());
+  if (!flushed.IsNoSpace()) RETURN_IF_ERROR(Note(flushed, "flush chunk index"));
+  return Note(db_->VerifyChecksum(), "check chunk index");
 }
 
-absl::Status ChunkIndex::VisitGroup(uint32_t group, uint32_t group_count,
-                                    std::optional<ChunkKey> start_after,
-                                    Visitor<const ChunkKey&, const ChunkRecord&> visit) {
-  // The key that follows directly is the same with a zero byte.
-  const std::string start =
-      start_after ? ChunkKeyIn(*start_after) + '\0' : GroupStart(group, group_count);
-  return VisitRange(std::max(start, GroupStart(group, group_count)), GroupEnd(group, group_count),
-                    [&](std::string_view key, std::string_view value) -> absl::StatusOr<bool> {
-                      const auto chunk = DecodeChunkKey(key.substr(1));
-                      if (!chunk) return absl::DataLossError("chunk index: damaged key");
-                      ASSIGN_OR_RETURN(ChunkRecord record, DecodeRecord(value));
-                      return visit(*chunk, record);
-                    });
-}
-
-absl::Status ChunkIndex::VisitUndo(uint64_t first, uint64_t last,
-                                   Visitor<uint64_t, const ChunkKey&, std::string_view> visit) {
-  const std::string end =
-      last == UINT64_MAX ? std::string(1, kUndoPrefix + 1) : UndoStart(last + 1);
-  return VisitRange(UndoStart(first), end,
-                    [&](std::string_view key, std::string_view value) -> absl::StatusOr<bool> {
-                      const auto decoded = DecodeUndoKey(key);
-                      if (!decoded) return absl::DataLossError("chunk index: damaged undo key");
-                      return visit(decoded->first, decoded->second, value);
-                    });
-}
-
-absl::Status ChunkIndex::VisitPatches(Visitor<uint64_t, const ChunkKey&, size_t> visit) {
-  return VisitRange(std::string(1, kPatchPrefix), std::string(1, kPatchPrefix + 1),
-                    [&](std::string_view key, std::string_view value) -> absl::StatusOr<bool> {
-                      const auto id = DecodePatchKey(key);
-                      const auto chunk = DecodeChunkKey(value.substr(0, 16));
-                      if (!id || !chunk) return absl::DataLossError("chunk index: damaged patch");
-                      return visit(*id, *chunk, value.size() - 16);
-                    });
-}
-
-absl::Status ChunkIndex::VisitSlabs(Visitor<uint32_t, SlabBitmap> visit) {
-  return VisitRange(std::string(1, kSlabPrefix), std::string(1, kSlabPrefix + 1),
-                    [&](std::string_view key, std::string_view value) -> absl::StatusOr<bool> {
-                      const auto slab = DecodeSlabKey(key);
-                      if (!slab) return absl::DataLossError("chunk index: damaged slab key");
-                      ASSIGN_OR_RETURN(SlabBitmap bitmap, SlabBitmap::Decode(value));
-                      return visit(*slab, std::move(bitmap));
-                    });
+void ChunkIndex::Condemn(std::string_view why) {
+  absl::MutexLock lock(&mu_);
+  damage_.Update(absl::DataLossError(std::string(why)));
 }
 
 }  // namespace penstock::chunkserver

@@ -119,17 +119,6 @@ bool Contains(const std::vector<Slot>& slots, const Slot& slot) {
   return std::find(slots.begin(), slots.end(), slot) != slots.end();
 }
 
-std::vector<Slot> SlotsOf(const ChunkRecord* record) {
-  std::vector<Slot> slots;
-  if (record == nullptr) return slots;
-  if (record->image.slot.valid()) slots.push_back(record->image.slot);
-  if (record->pending && record->pending->image.slot.valid() &&
-      !Contains(slots, record->pending->image.slot)) {
-    slots.push_back(record->pending->image.slot);
-  }
-  return slots;
-}
-
 std::vector<uint64_t> PatchesOf(const ChunkRecord* record) {
   std::vector<uint64_t> ids;
   if (record == nullptr) return ids;
@@ -217,6 +206,10 @@ ChunkInfo InfoOf(const ChunkRecord& record) {
   return info;
 }
 
+bool IsDamaged(const ChunkRecord* record) {
+  return record != nullptr && record->version.valid() && record->image.quarantined;
+}
+
 void PromotePending(ChunkRecord& record) {
   // What was built on rotten bytes in the same slot is rotten too.
   record.pending->image.quarantined |=
@@ -243,12 +236,24 @@ void DropPending(ChunkRecord& record) {
   record.pending.reset();
 }
 
+std::vector<Slot> SlotsOf(const ChunkRecord* record) {
+  std::vector<Slot> slots;
+  if (record == nullptr) return slots;
+  if (record->image.slot.valid()) slots.push_back(record->image.slot);
+  if (record->pending && record->pending->image.slot.valid() &&
+      !Contains(slots, record->pending->image.slot)) {
+    slots.push_back(record->pending->image.slot);
+  }
+  return slots;
+}
+
 void ResourceChange::Add(ResourceChange&& other) {
   allocated.insert(allocated.end(), other.allocated.begin(), other.allocated.end());
   freed.insert(freed.end(), other.freed.begin(), other.freed.end());
   freed_patches.insert(freed_patches.end(), other.freed_patches.begin(), other.freed_patches.end());
   stored_bytes += other.stored_bytes;
   chunks += other.chunks;
+  damaged += other.damaged;
 }
 
 ResourceChange ChangeBetween(const ChunkRecord* before, const ChunkRecord* after) {
@@ -267,6 +272,7 @@ ResourceChange ChangeBetween(const ChunkRecord* before, const ChunkRecord* after
   auto count = [](const ChunkRecord* r) { return r && r->version.valid() ? 1 : 0; };
   change.stored_bytes = stored(after) - stored(before);
   change.chunks = count(after) - count(before);
+  change.damaged = (IsDamaged(after) ? 1 : 0) - (IsDamaged(before) ? 1 : 0);
   return change;
 }
 

@@ -65,6 +65,8 @@ std::string EncodeRecord(const ChunkRecord& record);
 absl::StatusOr<ChunkRecord> DecodeRecord(std::string_view bytes);
 
 ChunkInfo InfoOf(const ChunkRecord& record);
+// Its committed version is quarantined. Null: no record.
+bool IsDamaged(const ChunkRecord* record);
 
 // The pending version becomes the committed one; the record then has nothing pending. For a
 // deletion the caller removes the record instead.
@@ -74,6 +76,9 @@ std::vector<ChannelRecord> KeptChannels(const std::vector<ChannelRecord>& channe
 // Forgets the pending version.
 void DropPending(ChunkRecord& record);
 
+// Of the committed and the pending version. Null: none.
+std::vector<Slot> SlotsOf(const ChunkRecord* record);
+
 // What a change of a record does to the resources that records share. Null: no record.
 struct ResourceChange {
   std::vector<Slot> allocated;
@@ -81,6 +86,7 @@ struct ResourceChange {
   std::vector<uint64_t> freed_patches;
   int64_t stored_bytes = 0;
   int64_t chunks = 0;
+  int64_t damaged = 0;  // chunks in quarantine
   void Add(ResourceChange&& other);
 };
 ResourceChange ChangeBetween(const ChunkRecord* before, const ChunkRecord* after);

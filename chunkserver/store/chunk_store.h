@@ -36,12 +36,15 @@ inline constexpr uint64_t kHighestSequence = uint64_t{1} << 62;
 
 struct ChunkStoreOptions {
   std::string dir;                       // the target's directory, on one disk
+  std::string label;                     // its name for people; empty: dir
   std::string cluster_id;                // must equal the identity file's
   uint64_t slab_bytes = 256 * kMiB;      // of one slab file, preallocated sparsely
   uint64_t reserve_bytes = 1 * kGiB;     // writes fail with ENOSPC below this much free space
   uint32_t max_chunk_bytes = 64 * kMiB;  // larger writes are refused
   absl::Duration barrier_every = absl::Seconds(1);
   uint64_t index_cache_bytes = 64 * kMiB;  // RocksDB block cache
+  // Look through the whole index first, because the target has failed before.
+  bool check_index = false;
 };
 
 // A member keeps the last few writes with the chunk and recognises a repeat.
@@ -100,6 +103,7 @@ struct SpaceUsage {
   uint64_t stored_bytes = 0;    // in chunks
   uint64_t chunks = 0;
   uint64_t device = 0;  // of the file system, see DiskSpace
+  bool read_only = false;
 };
 
 // How long a store's work took, for metrics.
@@ -115,6 +119,14 @@ struct TargetIdentity {
   std::string cluster_id;
   std::string target_uuid;
   TargetId target_id;  // 0 until registered
+};
+
+// What a look through the whole index found.
+struct IndexReport {
+  uint64_t records = 0;
+  uint64_t damage_count = 0;
+  std::vector<std::string> damage;  // some of it, a line each
+  uint64_t leaked_slots = 0;        // taken by nobody: their space is lost, nothing else
 };
 
 class ChunkStore {
@@ -154,8 +166,16 @@ class ChunkStore {
   // Forgets the chunk, what is pending included. OK when it is absent.
   virtual absl::Status Drop(const ChunkKey& key) = 0;
 
-  // Reads the committed version into `into`. NOT_FOUND: absent. DATA_LOSS: a checksum failed; the
-  // chunk is quarantined from then on.
+  // Puts the same bytes, from another member, in place of damaged ones: the version stays, and what
+  // was known of its writes. FAILED_PRECONDITION: the committed version is not `content.version`,
+  // or another is pending. After an error the chunk is unchanged.
+  virtual absl::Status Mend(const ChunkKey& key, const ChunkContent& content) = 0;
+  // Reads a quarantined chunk once more; OK: its bytes are right, and it is in service again (a
+  // disk or memory that failed for a moment).
+  virtual absl::Status Recheck(const ChunkKey& key) = 0;
+
+  // Reads the committed version into `into`. NOT_FOUND: absent. DATA_LOSS: a checksum failed or the
+  // disk could not read it; the chunk is quarantined from then on.
   virtual absl::StatusOr<ReadResult> Read(const ChunkKey& key, uint32_t offset,
                                           absl::Span<char> into) = 0;
   // The same without waiting for the disk. ABORTED: it would wait; call Read().
@@ -188,7 +208,22 @@ class ChunkStore {
                                   std::optional<ChunkKey> start_after,
                                   absl::FunctionRef<bool(const ChunkKey&, const ChunkInfo&)>) = 0;
 
+  // Quarantined chunks, in key order from after `start_after`; the visitor returns false to stop.
+  virtual absl::Status VisitDamaged(std::optional<ChunkKey> start_after,
+                                    absl::FunctionRef<bool(const ChunkKey&)> visit) = 0;
+  virtual uint64_t damaged_chunks() const = 0;
+
+  // Checks the index: its files' checksums, that every record decodes, that no two chunks share a
+  // slot, that the bitmaps agree. What is found makes Health() fail. DATA_LOSS: it cannot be read.
+  virtual absl::StatusOr<IndexReport> CheckIndex() = 0;
+
   virtual absl::StatusOr<SpaceUsage> Space() = 0;
+  // What was acknowledged may be missing since the opening: a damaged index was made anew from what
+  // could be read, or its log was damaged. Other members have what this one lacks.
+  virtual bool lost_changes() const = 0;
+  // An error: nothing can be trusted to be stored here any more until the store is opened again,
+  // because a sync failed or the index is damaged. Reads of what is sound go on.
+  virtual absl::Status Health() const = 0;
   virtual uint64_t checksum_errors() const = 0;
   virtual uint64_t io_errors() const = 0;
   virtual const TargetIdentity& identity() const = 0;

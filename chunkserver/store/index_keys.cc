@@ -39,6 +39,8 @@ std::optional<ChunkKey> DecodeChunkKey(std::string_view bytes) {
 
 std::string ChunkKeyIn(const ChunkKey& key) { return kChunkPrefix + EncodeChunkKey(key); }
 
+std::string DamagedKey(const ChunkKey& key) { return kDamagedPrefix + EncodeChunkKey(key); }
+
 std::string UndoStart(uint64_t interval) {
   std::string out(1, kUndoPrefix);
   PutBig(out, interval);

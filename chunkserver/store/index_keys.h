@@ -16,6 +16,7 @@ inline constexpr char kChunkPrefix = 'c';    // chunk key -> ChunkRecord
 inline constexpr char kUndoPrefix = 'u';     // interval, chunk key -> record before it, or nothing
 inline constexpr char kPatchPrefix = 'p';    // patch id -> chunk key, bytes of a deferred overwrite
 inline constexpr char kSlabPrefix = 's';     // slab -> SlabBitmap
+inline constexpr char kDamagedPrefix = 'd';  // chunk key of a quarantined chunk -> nothing
 inline constexpr char kStateKey[] = "m";     // StoreState
 inline constexpr char kSequenceKey[] = "q";  // sequences below this may have been used
 
@@ -24,6 +25,7 @@ std::string EncodeChunkKey(const ChunkKey& key);
 std::optional<ChunkKey> DecodeChunkKey(std::string_view bytes);
 
 std::string ChunkKeyIn(const ChunkKey& key);
+std::string DamagedKey(const ChunkKey& key);
 std::string UndoKey(uint64_t interval, const ChunkKey& key);
 std::string UndoStart(uint64_t interval);  // before every undo key of that interval
 std::optional<std::pair<uint64_t, ChunkKey>> DecodeUndoKey(std::string_view key);

@@ -21,6 +21,7 @@ absl::Status IntervalJournal::Change(const ChunkKey& key, const ChunkRecord* bef
   } else {
     batch.DeleteRecord(key);
   }
+  if (change.damaged != 0) batch.SetDamaged(key, change.damaged > 0);
   if (patch) batch.PutPatch(patch->id, key, patch->bytes);
   RETURN_IF_ERROR(index_->Write(batch, ChunkIndex::Sync::kNo));
   Add(std::move(change));
@@ -31,6 +32,7 @@ void IntervalJournal::Add(ResourceChange change) {
   absl::MutexLock lock(&mu_);
   totals_.stored_bytes += change.stored_bytes;
   totals_.chunks += change.chunks;
+  totals_.damaged += change.damaged;
   change_.Add(std::move(change));
   dirty_ = true;
 }
@@ -61,6 +63,11 @@ bool IntervalJournal::dirty() const {
 }
 
 void IntervalJournal::AddUnfinished(ResourceChange change) { Add(std::move(change)); }
+
+void IntervalJournal::SetDamaged(int64_t count) {
+  absl::MutexLock lock(&mu_);
+  totals_.damaged = count;
+}
 
 IntervalJournal::Totals IntervalJournal::totals() const {
   absl::MutexLock lock(&mu_);

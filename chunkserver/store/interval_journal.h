@@ -31,7 +31,7 @@ class IntervalJournal {
   IntervalJournal(ChunkIndex* index, uint64_t first_interval, const StoreState& state)
       : index_(index),
         interval_(first_interval),
-        totals_{static_cast<int64_t>(state.stored_bytes), static_cast<int64_t>(state.chunks)} {}
+        totals_{static_cast<int64_t>(state.stored_bytes), static_cast<int64_t>(state.chunks), 0} {}
 
   // Changes the record of `key` from `before` to `after` (null: none). The caller holds the chunk's
   // lock. Sets after->interval. After an error it is unknown whether the change will be found at
@@ -53,10 +53,13 @@ class IntervalJournal {
   bool dirty() const ABSL_LOCKS_EXCLUDED(mu_);
   // Start-up: changes of earlier intervals that no barrier has made durable.
   void AddUnfinished(ResourceChange change) ABSL_LOCKS_EXCLUDED(mu_);
+  // Start-up: as many chunks are in quarantine.
+  void SetDamaged(int64_t count) ABSL_LOCKS_EXCLUDED(mu_);
 
   struct Totals {
     int64_t stored_bytes = 0;
     int64_t chunks = 0;
+    int64_t damaged = 0;
   };
   Totals totals() const ABSL_LOCKS_EXCLUDED(mu_);
 

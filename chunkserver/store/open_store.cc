@@ -2,8 +2,10 @@
 // start.
 #include <spdlog/spdlog.h>
 
+#include "chunkserver/store/rebuild_index.h"
 #include "chunkserver/store/recovery.h"
 #include "chunkserver/store/slab_chunk_store.h"
+#include "common/logging.h"
 #include "common/status.h"
 
 namespace penstock::chunkserver {
@@ -53,12 +55,8 @@ absl::Status SlabChunkStore::Format(const std::string& dir, const TargetIdentity
   return WriteIdentity(dir, identity, seams.fs);
 }
 
-absl::StatusOr<std::unique_ptr<SlabChunkStore>> SlabChunkStore::Open(ChunkStoreOptions options,
-                                                                     const std::string& boot_id,
-                                                                     const StoreSeams& seams) {
-  if (SlotBytesFor(options.max_chunk_bytes) > options.slab_bytes) {
-    return absl::InvalidArgumentError("slab_bytes is smaller than the largest chunk");
-  }
+absl::StatusOr<std::unique_ptr<SlabChunkStore>> SlabChunkStore::OpenOnce(
+    const ChunkStoreOptions& options, const std::string& boot_id, const StoreSeams& seams) {
   ASSIGN_OR_RETURN(TargetIdentity identity, ReadOwnIdentity(options, seams.fs));
   // Its lock file also keeps a second process away.
   absl::StatusOr<std::unique_ptr<ChunkIndex>> index =
@@ -66,8 +64,34 @@ absl::StatusOr<std::unique_ptr<SlabChunkStore>> SlabChunkStore::Open(ChunkStoreO
   if (absl::IsNotFound(index.status())) return Absent(options.dir + " has no chunk index");
   RETURN_IF_ERROR(index.status());
   std::unique_ptr<SlabChunkStore> store(
-      new SlabChunkStore(std::move(options), std::move(identity), seams, std::move(index).value()));
-  RETURN_IF_ERROR(Annotate(store->Start(boot_id), "open " + store->options_.dir));
+      new SlabChunkStore(options, std::move(identity), seams, std::move(index).value()));
+  RETURN_IF_ERROR(Annotate(store->Start(boot_id), "open " + store->label()));
+  if (!options.check_index) return store;
+  ASSIGN_OR_RETURN(const IndexReport report, store->CheckIndex());
+  if (!report.damage.empty()) return absl::DataLossError(report.damage.front());
+  return store;
+}
+
+absl::StatusOr<std::unique_ptr<SlabChunkStore>> SlabChunkStore::Open(ChunkStoreOptions options,
+                                                                     const std::string& boot_id,
+                                                                     const StoreSeams& seams) {
+  if (SlotBytesFor(options.max_chunk_bytes) > options.slab_bytes) {
+    return absl::InvalidArgumentError("slab_bytes is smaller than the largest chunk");
+  }
+  RETURN_IF_ERROR(ReadOwnIdentity(options, seams.fs).status());
+  RETURN_IF_ERROR(FinishRebuild(options.dir, seams.fs, seams.index_env));
+  absl::StatusOr<std::unique_ptr<SlabChunkStore>> store = OpenOnce(options, boot_id, seams);
+  if (!absl::IsDataLoss(store.status())) return store;
+  SPDLOG_ERROR("chunk index damaged, making it anew dir={} error={}",
+               options.label.empty() ? options.dir : options.label,
+               Quoted(store.status().ToString()));
+  ASSIGN_OR_RETURN(const RebuiltIndex rebuilt,
+                   RebuildIndex(options.dir, options.slab_bytes, seams.fs, seams.index_env));
+  store = OpenOnce(options, boot_id, seams);
+  RETURN_IF_ERROR(Annotate(store.status(), "with an index made anew"));
+  (*store)->lost_changes_ = true;
+  SPDLOG_WARN("chunk index made anew dir={} records={} dropped={} gaps={} repaired={}",
+              (*store)->label(), rebuilt.records, rebuilt.dropped, rebuilt.gaps, rebuilt.repaired);
   return store;
 }
 
@@ -91,11 +115,19 @@ absl::Status SlabChunkStore::Start(const std::string& boot_id) {
   ASSIGN_OR_RETURN(StoreState state, index_->GetState());
   ASSIGN_OR_RETURN(uint64_t used_sequences, index_->GetSequence());
   const bool new_boot = state.boot_id != boot_id;
+  // The operating system still has all that it was given: a log that ends too early is damaged.
+  lost_changes_ = index_->log_cut() && !new_boot;
   Recovery recovery({index_.get(), &slabs_, &slots_, &reader_}, state, new_boot);
   ASSIGN_OR_RETURN(Recovered recovered, recovery.Run());
 
   journal_ = std::make_unique<IntervalJournal>(index_.get(), recovered.next_interval, state);
   journal_->AddUnfinished(std::move(recovered.unfinished));
+  int64_t damaged = 0;
+  RETURN_IF_ERROR(index_->VisitDamaged(std::nullopt, [&](const ChunkKey&) -> absl::StatusOr<bool> {
+    ++damaged;
+    return true;
+  }));
+  journal_->SetDamaged(damaged);
   writer_ = std::make_unique<ImageWriter>(
       ImageWriter::Parts{&slabs_, &slots_, index_.get(), &reader_}, recovered.next_patch);
   deferred_ = std::make_unique<DeferredWrites>(
@@ -110,7 +142,7 @@ absl::Status SlabChunkStore::Start(const std::string& boot_id) {
   if (new_boot) {
     // What was decided is durable, under the new boot id, before anything builds on it.
     RETURN_IF_ERROR(Annotate(barrier_->RunFirst(), "first barrier"));
-    SPDLOG_INFO("target checked after reboot dir={} checked={} restored={}", options_.dir,
+    SPDLOG_INFO("target checked after reboot dir={} checked={} restored={}", label(),
                 recovered.checked, recovered.restored);
   }
   barrier_->Start();

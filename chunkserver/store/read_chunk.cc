@@ -2,8 +2,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "chunkserver/store/slab_chunk_store.h"
+#include "common/logging.h"
 #include "common/status.h"
 
 namespace penstock::chunkserver {
@@ -31,14 +33,18 @@ absl::Status SlabChunkStore::ReadFailed(const ChunkKey& key, absl::Status why) {
   // A patch that a record names and that is not there is as bad as wrong bytes.
   if (absl::IsNotFound(why)) why = absl::DataLossError(std::string(why.message()));
   Count(why);
+  // What the disk cannot read is as bad: another member has it, and a new place is found for it.
+  if (!absl::IsDataLoss(why) && AttachedErrno(why) == EIO) {
+    why = absl::DataLossError("the disk cannot read it: " + std::string(why.message()));
+  }
   if (!absl::IsDataLoss(why)) return why;
   ASSIGN_OR_RETURN(std::optional<ChunkRecord> record, index_->Get(key));
   if (record && record->version.valid() && !record->image.quarantined) {
     ChunkRecord after = *record;
     after.image.quarantined = true;
     RETURN_IF_ERROR(journal_->Change(key, &*record, &after));
-    SPDLOG_ERROR("chunk quarantined chunk={} version={} dir={}", ToString(key),
-                 ToString(record->version), options_.dir);
+    SPDLOG_ERROR("chunk quarantined chunk={} version={} dir={} error={}", ToString(key),
+                 ToString(record->version), label(), Quoted(why.ToString()));
   }
   return Annotate(why, "chunk " + ToString(key));
 }
@@ -126,6 +132,7 @@ absl::StatusOr<SpaceUsage> SlabChunkStore::Space() {
   SpaceUsage usage;
   usage.capacity_bytes = disk.capacity_bytes;
   usage.device = disk.device;
+  usage.read_only = disk.read_only;
   const uint64_t reserve_bytes = reserve_bytes_;
   if (disk.free_bytes > reserve_bytes) {
     usage.free_bytes = disk.free_bytes - reserve_bytes + slots_.reusable_bytes();

@@ -81,6 +81,7 @@ absl::Status Recovery::Settle(const ChunkKey& key, const std::optional<ChunkReco
       } else {
         batch.DeleteRecord(key);
       }
+      batch.SetDamaged(key, IsDamaged(record ? &*record : nullptr));
       RETURN_IF_ERROR(parts_.index->Write(batch, ChunkIndex::Sync::kNo));
     }
   }

@@ -46,6 +46,8 @@ class SlabChunkStore : public ChunkStore {
   absl::Status Discard(const ChunkKey& key, ChunkVersion version) override;
   absl::Status Adopt(const ChunkKey& key, const ChunkContent& content) override;
   absl::Status Drop(const ChunkKey& key) override;
+  absl::Status Mend(const ChunkKey& key, const ChunkContent& content) override;
+  absl::Status Recheck(const ChunkKey& key) override;
 
   absl::StatusOr<ReadResult> Read(const ChunkKey& key, uint32_t offset,
                                   absl::Span<char> into) override;
@@ -63,8 +65,15 @@ class SlabChunkStore : public ChunkStore {
   absl::Status VisitGroup(uint32_t group, uint32_t group_count, std::optional<ChunkKey> start_after,
                           absl::FunctionRef<bool(const ChunkKey&, const ChunkInfo&)>) override;
 
+  absl::Status VisitDamaged(std::optional<ChunkKey> start_after,
+                            absl::FunctionRef<bool(const ChunkKey&)> visit) override;
+  uint64_t damaged_chunks() const override;
+  absl::StatusOr<IndexReport> CheckIndex() override;
+
   absl::StatusOr<SpaceUsage> Space() override;
   void SetReserve(uint64_t bytes) override { reserve_bytes_ = bytes; }
+  bool lost_changes() const override { return lost_changes_; }
+  absl::Status Health() const override;
   uint64_t checksum_errors() const override { return checksum_errors_.load(); }
   uint64_t io_errors() const override { return io_errors_.load(); }
   const StoreTimes& times() const override { return times_; }
@@ -73,8 +82,14 @@ class SlabChunkStore : public ChunkStore {
  private:
   SlabChunkStore(ChunkStoreOptions options, TargetIdentity identity, const StoreSeams& seams,
                  std::unique_ptr<ChunkIndex> index);
+  static absl::StatusOr<std::unique_ptr<SlabChunkStore>> OpenOnce(const ChunkStoreOptions& options,
+                                                                  const std::string& boot_id,
+                                                                  const StoreSeams& seams);
   absl::Status Start(const std::string& boot_id);
 
+  const std::string& label() const {
+    return options_.label.empty() ? options_.dir : options_.label;
+  }
   absl::Status CheckChange(ChunkVersion version, const ChunkChange& change) const;
   absl::Status CheckSpace(const ChunkImage& base, const ChunkChange& change);
   // The pending image of `change`; takes the base out of service where its bytes are wrong.
@@ -108,6 +123,7 @@ class SlabChunkStore : public ChunkStore {
 
   StoreTimes times_;
   std::atomic<uint64_t> reserve_bytes_;
+  bool lost_changes_ = false;  // constant after Open
   std::atomic<uint64_t> checksum_errors_{0};
   std::atomic<uint64_t> io_errors_{0};
 };

@@ -130,6 +130,10 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
     }
     NoteSynced(id, request);
     NoteProgress(id, request);
+    scrubs_.Note(id, request, inventory_);
+    for (wire::ScrubOrder& order : scrubs_.OrdersFor(id, inventory_)) {
+      *response.add_scrubs() = std::move(order);
+    }
     NoteHeld(id, request);
     response.set_report_groups(RestoredGroupCount());
   }

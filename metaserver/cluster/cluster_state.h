@@ -29,6 +29,7 @@
 #include "metaserver/cluster/member_table.h"
 #include "metaserver/cluster/order_queue.h"
 #include "metaserver/cluster/repair_plan.h"
+#include "metaserver/cluster/scrub_board.h"
 #include "metaserver/cluster/setting_store.h"
 #include "metaserver/log/replicated_log.h"
 #include "metaserver/service/map_source.h"
@@ -87,6 +88,9 @@ class ClusterState : public SpaceSource {
   // be set otherwise before.
   absl::StatusOr<wire::ChangeSettingResponse> ChangeSetting(const std::string& name,
                                                             const std::string& value);
+
+  absl::StatusOr<wire::StartScrubResponse> StartScrub(const wire::StartScrubRequest& request);
+  absl::StatusOr<wire::ListScrubsResponse> ListScrubs(const wire::ListScrubsRequest& request) const;
 
   ClusterSpace Space() const override;
   ClusterView View() const;
@@ -161,6 +165,7 @@ class ClusterState : public SpaceSource {
   MemberTable members_ ABSL_GUARDED_BY(mu_);
   GroupNotesMap notes_ ABSL_GUARDED_BY(mu_);  // of the same groups
   PlaceCounts places_ ABSL_GUARDED_BY(mu_);
+  ScrubBoard scrubs_ ABSL_GUARDED_BY(mu_);
   std::string formation_problem_ ABSL_GUARDED_BY(mu_);
   NoEvents no_events_;
   ClusterEvents events_ ABSL_GUARDED_BY(mu_);

@@ -90,19 +90,26 @@ void AddTargetProblems(const ViewSources& from, const TargetEntry& target, bool 
           ": mount its disk or bring its directory back, then restart the chunkserver"));
       return;
     case wire::TARGET_FAILED:
+      // Its server says what to do.
       view.problems.push_back(
-          absl::StrCat(name, " has failed", why,
-                       ": look at its disk (dmesg, smartctl) and restart the chunkserver"));
+          absl::StrCat(name, " has failed: ",
+                       target.health.problem().empty()
+                           ? "look at its disk (dmesg, smartctl) and restart the chunkserver"
+                           : target.health.problem()));
       return;
     case wire::TARGET_ONLINE:
       break;
     default:
       return;  // its server's line says it
   }
-  if (!why.empty()) view.problems.push_back(absl::StrCat(name, ":", why));
-  if (target.health.checksum_errors() > 0) {
-    view.problems.push_back(absl::StrCat(name, " has served ", target.health.checksum_errors(),
-                                         " blocks with a wrong checksum: look at its disk"));
+  if (!why.empty()) {
+    view.problems.push_back(absl::StrCat(name, ": ", target.health.problem()));
+  }
+  if (target.health.io_errors() + target.health.checksum_errors() > 0) {
+    view.problems.push_back(absl::StrCat(
+        name, " had ", target.health.io_errors(), " I/O errors and ",
+        target.health.checksum_errors(), " wrong checksums since its server started, and ",
+        target.health.repaired_chunks(), " copies were repaired: look at its disk"));
   }
   const double capacity = static_cast<double>(target.capacity_bytes());
   if (target.reported() && capacity > 0 &&
@@ -130,6 +137,9 @@ void AddTargets(const ViewSources& from, ClusterView& view) {
     info.set_io_errors(target.health.io_errors());
     info.set_checksum_errors(target.health.checksum_errors());
     info.set_problem(target.health.problem());
+    info.set_damaged_chunks(target.health.damaged_chunks());
+    info.set_repaired_chunks(target.health.repaired_chunks());
+    info.set_lost_chunks(target.health.lost_chunks());
     info.set_sync_chunks_done(target.syncing.chunks_done());
     info.set_sync_bytes_fetched(target.syncing.bytes_fetched());
     auto places = from.places.find(id);

@@ -149,14 +149,22 @@ absl::Status CheckPaths(const wire::RegisterRequest& request, ServerId server,
   return absl::OkStatus();
 }
 
-// Also those that the server no longer names, and those that came from another server.
+// Also those that the server no longer names, those that came from another server, and those that
+// may lack what they had acknowledged.
 std::vector<TargetId> Rebooted(const wire::RegisterRequest& request, ServerId id,
                                const Inventory& inventory) {
-  absl::flat_hash_set<std::string> uuids;
-  for (const wire::RegisterTarget& target : request.targets()) uuids.insert(target.target_uuid());
+  absl::flat_hash_set<std::string> uuids, incomplete;
+  for (const wire::RegisterTarget& target : request.targets()) {
+    uuids.insert(target.target_uuid());
+    if (target.lost_changes()) incomplete.insert(target.target_uuid());
+  }
   std::vector<TargetId> rebooted;
   for (const auto& [target_id, target] : inventory.targets) {
     if (target.server() != id && !uuids.contains(target.record.uuid())) continue;
+    if (incomplete.contains(target.record.uuid())) {
+      rebooted.push_back(target_id);
+      continue;
+    }
     auto server = inventory.servers.find(target.server());
     if (server == inventory.servers.end()) continue;
     const std::string& before = server->second.record.server().boot_id();

@@ -179,4 +179,18 @@ grpc::ServerWriteReactor<wire::EventList>* AdminService::FollowEvents(
   return NewEventStream(sources_.events, *request);
 }
 
+grpc::Status AdminService::StartScrub(grpc::ServerContext*, const wire::StartScrubRequest* request,
+                                      wire::StartScrubResponse* response) {
+  absl::StatusOr<wire::StartScrubResponse> started = sources_.cluster->StartScrub(*request);
+  if (!started.ok()) return net::ToGrpc(started.status());
+  *response = *std::move(started);
+}
+
+grpc::Status AdminService::ListScrubs(grpc::ServerContext*, const wire::ListScrubsRequest* request,
+                                      wire::ListScrubsResponse* response) {
+  absl::StatusOr<wire::ListScrubsResponse> scrubs = sources_.cluster->ListScrubs(*request);
+  if (!scrubs.ok()) return net::ToGrpc(scrubs.status());
+  *response = *std::move(scrubs);
+}
+
 }  // namespace penstock::metaserver

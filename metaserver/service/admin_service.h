@@ -42,6 +42,10 @@ class AdminService final
                            wire::EvictClientResponse* response) override;
   grpc::Status StatPath(grpc::ServerContext* context, const wire::StatPathRequest* request,
                         wire::StatPathResponse* response) override;
+  grpc::Status StartScrub(grpc::ServerContext* context, const wire::StartScrubRequest* request,
+                          wire::StartScrubResponse* response) override;
+  grpc::Status ListScrubs(grpc::ServerContext* context, const wire::ListScrubsRequest* request,
+                          wire::ListScrubsResponse* response) override;
   // One at a time: each keeps what is overwritten meanwhile on the disk.
   grpc::Status CreateBackup(grpc::ServerContext* context, const wire::CreateBackupRequest* request,
                             grpc::ServerWriter<wire::BackupPart>* writer) override;

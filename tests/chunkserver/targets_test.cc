@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "chunkserver/control/target_health.h"
+#include "common/checksum.h"
 #include "common/status.h"
 #include "tests/testing/temp_dir.h"
 
@@ -75,6 +76,43 @@ TEST_CASE("another target in the place of a known one is not used", "[chunkserve
   REQUIRE(targets.ok());
   REQUIRE(!(*targets)->all()[0]->is_open());
   REQUIRE(!(*targets)->all()[1]->is_open());
+}
+
+TEST_CASE(
+    "a directory that goes or is swapped under a running server is noticed, and not written to",
+    "[chunkserver][targets]") {
+  testing::TempDir dir;
+  Server server(dir);
+  auto targets = server.Open();
+  REQUIRE(targets.ok());
+  Target& first = *(*targets)->all()[0];
+  Target& second = *(*targets)->all()[1];
+  const auto problem = [&](const Target& target) {
+    return *PlaceProblem(target, PosixFileSystem());
+  };
+  REQUIRE(problem(first) == "");
+  const std::string t1 = dir.path() + "/t1", t2 = dir.path() + "/t2", x = dir.path() + "/x";
+  std::filesystem::rename(t1, x);
+  REQUIRE(problem(first).find("missing or empty") != std::string::npos);
+  std::filesystem::create_directories(t1 + "/lost+found");
+  REQUIRE(problem(first).find("missing or empty") != std::string::npos);
+  std::filesystem::remove_all(t1);
+  std::filesystem::rename(t2, t1);
+  std::filesystem::rename(x, t2);
+  REQUIRE(problem(first).find("another target") != std::string::npos);
+  REQUIRE(problem(second).find("another target") != std::string::npos);
+  REQUIRE(LookAtDisk(first, PosixFileSystem()).place == problem(first));
+  // Each store goes on in its own directory.
+  const std::string data(5000, 'd');
+  ChunkChange change;
+  change.data = data;
+  change.crc32c = Crc32c(data);
+  const ChunkKey key{1, ContentId(1), 1};
+  REQUIRE(first.store->Stage(key, {1, 1}, change).ok());
+  REQUIRE(first.store->Commit(key, {1, 1}).ok());
+  REQUIRE(first.store->Barrier().ok());
+  REQUIRE(std::filesystem::exists(t2 + "/slabs/00000000.slab"));
+  REQUIRE(!std::filesystem::exists(t1 + "/slabs/00000000.slab"));
 }
 
 TEST_CASE("an unknown directory that is neither empty nor ours is refused",

@@ -144,4 +144,35 @@ TEST_CASE("settings and events are told in lines", "[cli][table]") {
   REQUIRE(ToJson(event)["time"] == "2023-11-14T22:13:20+00:00");
 }
 
+TEST_CASE("a scrub tells how far it is and what became of what it found", "[cli][listing]") {
+  wire::ListScrubsResponse scrubs;
+  wire::TargetScrub* scrub = scrubs.add_targets();
+  scrub->set_target_id(4);
+  scrub->set_path("/d/t1");
+  scrub->set_ordered(9);
+  REQUIRE(ScrubStatusText(scrubs).find("ordered") != std::string::npos);
+  REQUIRE(ScrubStatusJson(scrubs)[0]["running"] == true);
+  REQUIRE(ScrubStatusText(scrubs).find("never") != std::string::npos);
+  wire::ScrubProgress* progress = scrub->mutable_progress();
+  progress->set_order(9);
+  progress->set_found(3);
+  progress->set_repaired(1);
+  progress->set_lost(1);
+  wire::ScrubFinding* chunk = progress->add_findings();
+  chunk->set_content_id(0x1234);
+  chunk->set_index(7);
+  chunk->set_outcome(wire::SCRUB_LOST);
+  chunk->set_what("bad bytes");
+  progress->add_findings()->set_what("the index: bad");
+  const std::string text = ScrubReportText(scrubs);
+  REQUIRE(text.find("3 found, 1 repaired or gone, 1 with no good copy") != std::string::npos);
+  REQUIRE(text.find("0000000000001234.7") != std::string::npos);
+  REQUIRE(text.find("lost") != std::string::npos);
+  const Json json = ScrubReportJson(scrubs)[0];
+  REQUIRE(json["findings"][0]["content"] == "0000000000001234");
+  REQUIRE(json["findings"][0]["outcome"] == "lost");
+  REQUIRE(!json["findings"][1].contains("content"));
+  REQUIRE(ScrubStatusText(scrubs).find("idle") != std::string::npos);
+}
+
 }  // namespace penstock::cli

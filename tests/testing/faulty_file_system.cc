@@ -20,10 +20,15 @@ class FaultyFile : public File {
       : fs_(fs), node_(std::move(node)) {}
 
   absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> into) override {
+    if (fs_->fail_reads_) return PosixError(EIO, "read failed");
     absl::MutexLock lock(&fs_->mu_);
     const auto& content = node_->current;
     if (offset >= content.size) return size_t{0};
     const size_t count = std::min<uint64_t>(into.size(), content.size - offset);
+    const auto broken = node_->broken.lower_bound(offset / FaultyFileSystem::kSector);
+    if (broken != node_->broken.end() && *broken * FaultyFileSystem::kSector < offset + count) {
+      return PosixError(EIO, "a sector cannot be read");
+    }
     ForEachSector(offset, count, [&](uint64_t sector, size_t within, size_t at, size_t length) {
       auto it = content.sectors.find(sector);
       if (it == content.sectors.end()) {
@@ -53,6 +58,7 @@ class FaultyFile : public File {
                     bytes.resize(FaultyFileSystem::kSector, '\0');
                     std::memcpy(bytes.data() + within, data.data() + at, length);
                     node_->dirty.insert(sector);
+                    node_->broken.erase(sector);
                   });
     content.size = std::max<uint64_t>(content.size, data.empty() ? 0 : offset + data.size());
     return whole ? absl::OkStatus() : Dead();
@@ -237,6 +243,11 @@ void FaultyFileSystem::FlipBit(const std::string& path, uint64_t offset) {
   auto& bytes = names_.at(path)->current.sectors[offset / kSector];
   bytes.resize(kSector, '\0');
   bytes[offset % kSector] ^= 1;
+}
+
+void FaultyFileSystem::BreakSector(const std::string& path, uint64_t offset) {
+  absl::MutexLock lock(&mu_);
+  names_.at(path)->broken.insert(offset / kSector);
 }
 
 uint64_t FaultyFileSystem::used_bytes() const {

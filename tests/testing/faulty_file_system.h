@@ -84,6 +84,9 @@ class FaultyFileSystem : public FileSystem {
   void set_capacity(uint64_t bytes) { capacity_ = bytes; }  // 0: no limit
   void set_fail_writes(bool fail) { fail_writes_ = fail; }
   void set_fail_syncs(bool fail) { fail_syncs_ = fail; }
+  void set_fail_reads(bool fail) { fail_reads_ = fail; }
+  // The disk cannot read this sector, until it is written again.
+  void BreakSector(const std::string& path, uint64_t offset);
   uint64_t used_bytes() const;
   // Where a string occurs in a file's current content.
   std::vector<std::string> Files() const;
@@ -99,6 +102,7 @@ class FaultyFileSystem : public FileSystem {
     Content current;
     Content synced;
     std::set<uint64_t> dirty;  // sectors that differ since the last sync
+    std::set<uint64_t> broken;
   };
   bool Allow() { return crash_ == nullptr || crash_->Allow(); }
 
@@ -106,6 +110,7 @@ class FaultyFileSystem : public FileSystem {
   std::atomic<uint64_t> capacity_{0};
   std::atomic<bool> fail_writes_{false};
   std::atomic<bool> fail_syncs_{false};
+  std::atomic<bool> fail_reads_{false};
   mutable absl::Mutex mu_;
   std::map<std::string, std::shared_ptr<Node>> names_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::shared_ptr<Node>> synced_names_ ABSL_GUARDED_BY(mu_);

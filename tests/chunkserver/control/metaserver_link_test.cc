@@ -1,6 +1,7 @@
 #include "chunkserver/control/metaserver_link.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "chunkserver/control/map_watch.h"
 #include "common/status.h"
@@ -17,15 +18,19 @@ struct LinkFixture {
     options.cluster_id = "test-cluster";
     options.targets = {dir.path() + "/disk"};
     options.reserve_bytes = 0;
+    stub = cluster.Stub();
+    Open();
+  }
+  void Open() {
     identity = *LoadOrMakeIdentity(options.dir, options.cluster_id, fs);
     targets = *Targets::Open(options, "boot", &identity, fs, SystemClock());
-    health = std::make_unique<HealthSampler>(targets.get(), "boot");
+    health = std::make_unique<HealthSampler>(
+        HealthSampler::Parts{targets.get(), fs, SystemClock(), "boot"});
     health->Start();
     chain = std::make_unique<WriteChain>(&map, nullptr, &locks);
     orders =
         std::make_unique<OrderWorker>(OrderWorker::Parts{&map, targets.get(), chain.get(), &locks});
     orders->Start();
-    stub = cluster.Stub();
   }
   ~LinkFixture() {
     link.reset();
@@ -41,6 +46,17 @@ struct LinkFixture {
     parts.lease = &lease;
     link = std::make_unique<MetaserverLink>(facts, parts);
     return link->Start();
+  }
+
+  // As a new process on the same directories.
+  void Restart() {
+    link.reset();
+    orders.reset();
+    chain.reset();
+    health.reset();
+    targets.reset();
+    Open();
+    REQUIRE(Start().ok());
   }
 
   testing::TempDir dir;
@@ -103,6 +119,34 @@ TEST_CASE("a metaserver of another cluster is refused at the start", "[chunkserv
   LinkFixture server;
   server.cluster.SetClusterId("another");
   REQUIRE(ReasonOf(server.Start()) == Reason::kWrongCluster);
+}
+
+TEST_CASE("a disk that fails is told at once, and once more at the next start",
+          "[chunkserver][control]") {
+  LinkFixture server;
+  REQUIRE(server.Start().ok());
+  const std::string disk = server.options.targets[0];
+  std::filesystem::rename(disk, disk + "-away");
+  REQUIRE(Eventually([&] {
+    const auto beat = server.cluster.last_heartbeat();
+    return beat.targets_size() == 1 && beat.targets(0).state() == wire::TARGET_FAILED;
+  }));
+  const std::string problem = server.cluster.last_heartbeat().targets(0).problem();
+  REQUIRE(problem.find("restart the chunkserver") != std::string::npos);
+  const auto lost_changes = [&] {
+    return LoadOrMakeIdentity(server.options.dir, "", server.fs)->targets.at(0).lost_changes;
+  };
+  REQUIRE(Eventually(lost_changes));
+  std::filesystem::rename(disk + "-away", disk);  // it stays failed until it is started again
+  const auto beats = server.cluster.heartbeats();
+  REQUIRE(Eventually([&] { return server.cluster.heartbeats() > beats + 100; }));
+  REQUIRE(server.cluster.last_heartbeat().targets(0).state() == wire::TARGET_FAILED);
+  server.Restart();
+  REQUIRE(server.cluster.last_registration().targets(0).lost_changes());
+  REQUIRE(!lost_changes());
+  server.cluster.Forget();
+  REQUIRE(Eventually([&] { return server.cluster.registrations() == 3; }));
+  REQUIRE(!server.cluster.last_registration().targets(0).lost_changes());
 }
 
 TEST_CASE("fences and orders come with heartbeats, and what was done goes back",

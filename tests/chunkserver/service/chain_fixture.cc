@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 
 #include "chunkserver/chain/chunk_wire.h"
 #include "common/checksum.h"
@@ -42,7 +44,7 @@ ChainFixture::~ChainFixture() {
 void ChainFixture::StartMember(int i) {
   ChainMember& member = *members_[i];
   auto target = std::make_unique<Target>(SystemClock());
-  target->path = absl::StrCat(dir_.path(), "/t", i);
+  target->path = target->dir = absl::StrCat(dir_.path(), "/t", i);
   target->id = static_cast<uint32_t>(i + 1);
   ChunkStoreOptions store_options;
   store_options.dir = target->path;
@@ -87,6 +89,7 @@ void ChainFixture::StopMember(int i) {
   ChainMember& member = *members_[i];
   if (member.server == nullptr) return;
   if (member.sync != nullptr) member.sync->Stop();
+  if (member.repair != nullptr) member.repair->Stop();
   member.server->Stop(absl::Seconds(1));
   member.settler->Stop();
   member.service->Stop();
@@ -94,9 +97,38 @@ void ChainFixture::StopMember(int i) {
   member.service.reset();
   member.settler.reset();
   member.sync.reset();
+  member.repair.reset();
   member.chain.reset();
   member.peers.reset();
   member.targets.reset();
+}
+
+void ChainFixture::StartRepair(int i) {
+  ChainMember& member = *members_[i];
+  CopyRepair::Options options;
+  options.pauses = {absl::Milliseconds(20), absl::Milliseconds(100)};
+  options.look_every = absl::Milliseconds(10);
+  member.repair = std::make_unique<CopyRepair>(
+      CopyRepair::Parts{&member.map, member.targets.get(), member.peers.get(), &member.locks,
+                        member.settler.get(), SystemClock()},
+      options);
+  member.repair->Start();
+}
+
+void ChainFixture::Damage(int i, const std::string& data) {
+  int found = 0;
+  for (const auto& slab :
+       std::filesystem::directory_iterator(absl::StrCat(dir_.path(), "/t", i, "/slabs"))) {
+    std::fstream file(slab.path(), std::ios::in | std::ios::out | std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+    for (size_t at = bytes.find(data); at != std::string::npos; at = bytes.find(data, at + 1)) {
+      file.clear();
+      file.seekp(static_cast<std::streamoff>(at + data.size() / 2));
+      file.put(static_cast<char>(data[data.size() / 2] ^ 4));
+      ++found;
+    }
+  }
+  REQUIRE(found == 1);
 }
 
 void ChainFixture::PublishMap() {

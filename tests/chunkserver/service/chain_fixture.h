@@ -9,6 +9,7 @@
 
 #include "chunkserver/chain/pending_settler.h"
 #include "chunkserver/chain/write_chain.h"
+#include "chunkserver/scrub/copy_repair.h"
 #include "chunkserver/service/chunk_service.h"
 #include "chunkserver/service/fence_table.h"
 #include "chunkserver/service/serving_lease.h"
@@ -34,8 +35,9 @@ struct ChainMember {
   std::unique_ptr<WriteChain> chain;
   std::unique_ptr<PendingSettler> settler;
   std::unique_ptr<AdoptedGroups> adopted;
-  std::optional<ServingLease> lease;  // given by a test, before the member starts
-  std::unique_ptr<GroupSync> sync;    // see StartSync()
+  std::optional<ServingLease> lease;   // given by a test, before the member starts
+  std::unique_ptr<GroupSync> sync;     // see StartSync()
+  std::unique_ptr<CopyRepair> repair;  // see StartRepair()
   std::unique_ptr<ChunkService> service;
   std::unique_ptr<net::RpcServer> server;
   uint16_t port = 0;
@@ -59,7 +61,10 @@ class ChainFixture {
   void NewEpoch(std::vector<int> in, std::vector<int> syncing, uint32_t reconciling = 0);
   // Lets a member catch up where the map says that it is syncing.
   void StartSync(int i);
-  bool Synced(int i);  // in all groups, as of this epoch
+  bool Synced(int i);       // in all groups, as of this epoch
+  void StartRepair(int i);  // of damaged copies
+  // Turns bits of the member's stored copy of `data`; the test chose bytes that are there once.
+  void Damage(int i, const std::string& data);
   uint32_t epoch() const { return epoch_; }
 
   // A write of one chunk to the head of the group. The stamp counts up.

@@ -128,7 +128,7 @@ TEST_CASE("target states and space follow the heartbeats", "[metaserver][cluster
   health->set_problem("read error");
   fixture.state->Heartbeat(beat);
   REQUIRE(fixture.state->Tick().ok());
-  REQUIRE_THAT(fixture.Problems(), Contains("has failed (read error)"));
+  REQUIRE_THAT(fixture.Problems(), Contains("has failed: read error"));
   REQUIRE(fixture.state->Space().free_bytes == 30 * kGiB);
 }
 

@@ -71,6 +71,31 @@ TEST_CASE("two processes with one identity are told apart", "[metaserver][regist
   REQUIRE(fixture.Register(copy).server_id() == 1);
 }
 
+TEST_CASE("a target that may lack what it had acknowledged is in sync no longer, under any boot",
+          "[metaserver][registration]") {
+  ClusterFixture fixture;
+  fixture.Register(ChunkserverRequest(1));
+  wire::RegisterRequest second = ChunkserverRequest(2);
+  fixture.Register(second);
+  const auto syncing = [&] {
+    int count = 0;
+    for (const wire::GroupInfo& group : fixture.state->View().groups) {
+      for (const wire::MapMember& member : group.group().members()) {
+        count += member.target_id() == 2 && member.state() == wire::MEMBER_SYNCING;
+      }
+    }
+    return count;
+  };
+  REQUIRE(fixture.state->View().groups.size() == 64);
+  second.set_instance("a restart");
+  fixture.Register(second);
+  REQUIRE(syncing() == 0);
+  second.mutable_targets(0)->set_lost_changes(true);
+  second.set_instance("a restart after its disk failed");
+  fixture.Register(second);
+  REQUIRE(syncing() == 64);
+}
+
 TEST_CASE("a target moves with its disk, but never while it is served",
           "[metaserver][registration]") {
   ClusterFixture fixture;
