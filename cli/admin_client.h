@@ -23,6 +23,13 @@ class AdminClient {
   absl::StatusOr<wire::ListClientsResponse> ListClients();
   absl::StatusOr<wire::EvictClientResponse> EvictClient(uint64_t session);
   absl::StatusOr<wire::StatPathResponse> StatPath(const std::string& path);
+  absl::StatusOr<wire::DrainTargetResponse> DrainTarget(const wire::DrainTargetRequest& request);
+  absl::StatusOr<wire::UndrainTargetResponse> UndrainTarget(uint32_t target);
+  // ABORTED: to be tried again in a moment.
+  absl::StatusOr<wire::RemoveTargetResponse> RemoveTarget(const wire::RemoveTargetRequest& request);
+  absl::StatusOr<wire::StartRebalanceResponse> StartRebalance(
+      const wire::StartRebalanceRequest& request);
+  absl::StatusOr<wire::StopRebalanceResponse> StopRebalance();
 
  private:
   static constexpr absl::Duration kTimeout = absl::Seconds(10);

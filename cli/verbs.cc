@@ -64,6 +64,7 @@ int RunCommand(const std::vector<std::string>& arguments) {
   AddTarget(app, program);
   AddGroup(app, program);
   AddRepair(app, program);
+  AddRebalance(app, program);
   AddClient(app, program);
   AddStat(app, program);
   AddKey(app, program);

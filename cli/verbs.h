@@ -41,9 +41,15 @@ void AddStatus(CLI::App& app, Program& program);
 void AddTarget(CLI::App& app, Program& program);
 void AddGroup(CLI::App& app, Program& program);
 void AddRepair(CLI::App& app, Program& program);
+void AddRebalance(CLI::App& app, Program& program);
 void AddClient(CLI::App& app, Program& program);
 void AddStat(CLI::App& app, Program& program);
 void AddKey(CLI::App& app, Program& program);
 void AddVersion(CLI::App& app, Program& program);
+
+// Of the noun `target`, whose other verbs are in target.cc.
+void AddTargetDrain(CLI::App* noun, Program& program);
+void AddTargetRemove(CLI::App* noun, Program& program);
+void AddTargetAdd(CLI::App* noun, Program& program);
 
 }  // namespace penstock::cli

@@ -70,6 +70,7 @@ class MetaserverLink {
   absl::Status Register();
   absl::Status Accept(const wire::RegisterResponse& response);
   absl::Status SendHeartbeat();
+  bool ForgetRemoved();  // true: the identity changed
   bool HasMap(uint64_t version) const;
   void Run();
 

@@ -156,17 +156,23 @@ void ClusterState::Run() {
   }
 }
 
+ViewSources ClusterState::Sight() const {
+  return {inventory_, members_,
+          places_,    classes_,
+          options_,   formation_problem_,
+          notes_,     sources_.clock->SinceBoot(),
+          started_,   cluster_.rebalance(),
+          moves_};
+}
+
 ClusterSpace ClusterState::Space() const {
   absl::MutexLock lock(&mu_);
-  return MakeClusterSpace({inventory_, members_, places_, classes_, options_, formation_problem_,
-                           notes_, sources_.clock->SinceBoot(), started_});
+  return MakeClusterSpace(Sight());
 }
 
 ClusterView ClusterState::View() const {
   absl::MutexLock lock(&mu_);
-  ClusterView view =
-      MakeClusterView({inventory_, members_, places_, classes_, options_, formation_problem_,
-                       notes_, sources_.clock->SinceBoot(), started_});
+  ClusterView view = MakeClusterView(Sight());
   view.map_version = cluster_.map_version();
   return view;
 }

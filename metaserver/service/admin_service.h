@@ -1,5 +1,5 @@
-// AdminService answers the admin verbs of `penstock` over gRPC (proto/admin.proto). Reads only.
-// Thread-safe.
+// AdminService answers the admin verbs of `penstock` over gRPC (proto/admin.proto); what they
+// change is decided by ClusterState and the sessions. Thread-safe.
 #pragma once
 
 #include <string>
@@ -36,6 +36,19 @@ class AdminService final : public wire::Admin::Service {
                            wire::EvictClientResponse* response) override;
   grpc::Status StatPath(grpc::ServerContext* context, const wire::StatPathRequest* request,
                         wire::StatPathResponse* response) override;
+  grpc::Status DrainTarget(grpc::ServerContext* context, const wire::DrainTargetRequest* request,
+                           wire::DrainTargetResponse* response) override;
+  grpc::Status UndrainTarget(grpc::ServerContext* context,
+                             const wire::UndrainTargetRequest* request,
+                             wire::UndrainTargetResponse* response) override;
+  grpc::Status RemoveTarget(grpc::ServerContext* context, const wire::RemoveTargetRequest* request,
+                            wire::RemoveTargetResponse* response) override;
+  grpc::Status StartRebalance(grpc::ServerContext* context,
+                              const wire::StartRebalanceRequest* request,
+                              wire::StartRebalanceResponse* response) override;
+  grpc::Status StopRebalance(grpc::ServerContext* context,
+                             const wire::StopRebalanceRequest* request,
+                             wire::StopRebalanceResponse* response) override;
 
  private:
   std::vector<wire::ClientInfo> Clients() const;
