@@ -180,6 +180,10 @@ absl::Status Targets::AssignIds(const std::vector<TargetId>& ids, FileSystem* fs
   if (ids.size() != all_.size()) return absl::InternalError("as many ids as targets are needed");
   for (size_t i = 0; i < ids.size(); ++i) {
     Target& target = *all_[i];
+    if (!ids[i].valid()) {
+      target.removed.store(true, std::memory_order_release);
+      continue;
+    }
     if (target.target_id() == ids[i]) continue;
     if (target.target_id().valid()) {
       return absl::FailedPreconditionError(absl::StrCat(

@@ -34,6 +34,7 @@ struct Target {
   std::atomic<uint32_t> id{0};        // 0: not registered yet
   std::unique_ptr<ChunkStore> store;  // null: absent
   std::string problem;                // why it is absent; one line
+  std::atomic<bool> removed{false};   // from the cluster, for good: it is reported no more
   ChunkMemory memory;
   // What was acknowledged may be missing here (found at the start): said at the registration.
   std::atomic<bool> lost_changes{false};
@@ -69,7 +70,8 @@ class Targets {
   // nullptr: not of this server.
   Target* Find(TargetId id) const;
   const std::vector<std::unique_ptr<Target>>& all() const { return all_; }
-  // The metaserver's ids, in the order of all(). Writes them into the targets' identity files.
+  // The metaserver's ids, in the order of all(); 0: that target was removed from the cluster.
+  // Writes them into the targets' identity files.
   absl::Status AssignIds(const std::vector<TargetId>& ids, FileSystem* fs);
   // Stops the readers, makes everything durable, closes the stores. Nobody may use them any more.
   void Close();

@@ -188,4 +188,24 @@ absl::Status AdminClient::FollowEvents(uint64_t after, grpc::ClientContext* cont
   return Explain(status, kTimeout);
 }
 
+absl::StatusOr<wire::DrainTargetResponse> AdminClient::DrainTarget(
+    const wire::DrainTargetRequest& request) {
+  return Call(&wire::Admin::Stub::DrainTarget, request, kTimeout);
+}
+absl::StatusOr<wire::UndrainTargetResponse> AdminClient::UndrainTarget(uint32_t target) {
+  wire::UndrainTargetRequest request;
+  return Call(&wire::Admin::Stub::UndrainTarget, request, kTimeout);
+}
+absl::StatusOr<wire::RemoveTargetResponse> AdminClient::RemoveTarget(
+    const wire::RemoveTargetRequest& request) {
+  return Call(&wire::Admin::Stub::RemoveTarget, request, kTimeout);
+}
+absl::StatusOr<wire::StartRebalanceResponse> AdminClient::StartRebalance(
+    const wire::StartRebalanceRequest& request) {
+  return Call(&wire::Admin::Stub::StartRebalance, request, kTimeout);
+}
+absl::StatusOr<wire::StopRebalanceResponse> AdminClient::StopRebalance() {
+  return Call(&wire::Admin::Stub::StopRebalance, wire::StopRebalanceRequest(), kTimeout);
+}
+
 }  // namespace penstock::cli

@@ -43,6 +43,13 @@ class AdminClient {
   // stream breaks.
   absl::Status FollowEvents(uint64_t after, grpc::ClientContext* context,
                             const std::function<void(const wire::EventList&)>& take);
+  absl::StatusOr<wire::DrainTargetResponse> DrainTarget(const wire::DrainTargetRequest& request);
+  absl::StatusOr<wire::UndrainTargetResponse> UndrainTarget(uint32_t target);
+  // ABORTED: to be tried again in a moment.
+  absl::StatusOr<wire::RemoveTargetResponse> RemoveTarget(const wire::RemoveTargetRequest& request);
+  absl::StatusOr<wire::StartRebalanceResponse> StartRebalance(
+      const wire::StartRebalanceRequest& request);
+  absl::StatusOr<wire::StopRebalanceResponse> StopRebalance();
 
  private:
   static constexpr absl::Duration kTimeout = absl::Seconds(10);

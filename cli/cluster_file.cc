@@ -151,6 +151,7 @@ std::string ClusterDirectory::Pid(absl::string_view program) const {
   return absl::StrCat(root, "/run/", program, ".pid");
 }
 std::string ClusterDirectory::Below(absl::string_view relative) const {
+  if (!relative.empty() && relative[0] == '/') return std::string(relative);
   return absl::StrCat(root, "/", relative);
 }
 

@@ -18,7 +18,7 @@ inline constexpr int kClusterFileFormat = 1;
 struct ChunkServerEntry {
   std::string name;  // "cs1": its directory, log and pid file are named so
   uint16_t port = 0;
-  std::vector<std::string> targets;  // relative to the cluster's directory
+  std::vector<std::string> targets;  // relative to the cluster's directory, or absolute
   friend bool operator==(const ChunkServerEntry&, const ChunkServerEntry&) = default;
 };
 
@@ -44,10 +44,10 @@ struct ClusterDirectory {
   std::string root;  // absolute
   std::string File() const { return root + "/cluster.json"; }
   std::string KeysDirectory() const { return root + "/keys"; }
-  std::string Key(absl::string_view name) const;     // keys/NAME
-  std::string Log(absl::string_view program) const;  // logs/PROGRAM.log
-  std::string Pid(absl::string_view program) const;  // run/PROGRAM.pid
-  std::string Below(absl::string_view relative) const;
+  std::string Key(absl::string_view name) const;        // keys/NAME
+  std::string Log(absl::string_view program) const;     // logs/PROGRAM.log
+  std::string Pid(absl::string_view program) const;     // run/PROGRAM.pid
+  std::string Below(absl::string_view relative) const;  // an absolute path as it is
 
   bool HasCluster() const;
   // NOT_FOUND when there is none.

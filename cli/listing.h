@@ -24,6 +24,14 @@ Json ToJson(const wire::SettingInfo& setting);
 Json ToJson(const wire::ClusterEvent& event);
 Json ToJson(const wire::StatusResponse& status);
 
+// "in service", "draining 40 %", "drained", "syncing", "away", "absent", "failed".
+std::string ServiceOf(const wire::TargetInfo& target);
+Json ToJson(const wire::MoveShare& share);
+Json ToJson(const wire::RebalanceInfo& rebalance);
+std::string RebalanceText(const wire::RebalanceInfo& rebalance);
+// "  12 groups, about 3.0 MiB, from target 1 to 4", a line each.
+std::string SharesText(const google::protobuf::RepeatedPtrField<wire::MoveShare>& shares);
+
 Json RepairJson(const wire::StatusResponse& status);  // for `repair status`
 
 Json ScrubStatusJson(const wire::ListScrubsResponse& scrubs);

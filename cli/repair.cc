@@ -1,7 +1,6 @@
 // `penstock repair status`: which groups lack copies, and how far their repair is.
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -11,13 +10,13 @@
 #include "cli/human.h"
 #include "cli/listing.h"
 #include "cli/verbs.h"
+#include "cli/work_progress.h"
 #include "common/status.h"
 
 namespace penstock::cli {
 namespace {
 
 constexpr absl::Duration kAskEvery = absl::Seconds(1);
-constexpr absl::Duration kRateOver = absl::Seconds(5);  // before that a rate says nothing
 
 struct RepairOptions {
   ClusterOptions cluster;
@@ -30,53 +29,11 @@ bool IsDone(const wire::StatusResponse& status) {
   return status.repair().below_goal() == 0 && status.repair().syncing() == 0;
 }
 
-// On a terminal: one line that is written over.
-class RepairProgress {
- public:
-  ~RepairProgress() {
-    if (shown_) std::fputs("\r\033[K", stderr);
-  }
-  void Show(const wire::StatusResponse& status) {
-    if (isatty(STDERR_FILENO) == 0) return;
-    uint64_t bytes = 0;
-    for (const wire::TargetInfo& target : status.targets()) bytes += target.sync_bytes_fetched();
-    const uint64_t left = std::max(status.repair().below_goal(), status.repair().syncing());
-    if (!shown_) {
-      begun_ = absl::Now();
-      first_left_ = left;
-      first_bytes_ = bytes;
-    }
-    shown_ = true;
-    std::string line = absl::StrCat("repairing: ", Counted(left, "group"), " left");
-    const absl::Duration passed = absl::Now() - begun_;
-    if (passed >= kRateOver && bytes >= first_bytes_) {
-      const double seconds = absl::ToDoubleSeconds(passed);
-      absl::StrAppend(
-          &line, ", ",
-          HumanBytes(static_cast<uint64_t>(static_cast<double>(bytes - first_bytes_) / seconds)),
-          "/s");
-      if (first_left_ > left) {
-        const double each = seconds / static_cast<double>(first_left_ - left);
-        absl::StrAppend(&line, ", about ",
-                        HumanDuration(absl::Seconds(each * static_cast<double>(left))), " to go");
-      }
-    }
-    std::fprintf(stderr, "\r\033[K%s", line.c_str());
-    std::fflush(stderr);
-  }
-
- private:
-  bool shown_ = false;
-  absl::Time begun_;
-  uint64_t first_left_ = 0;
-  uint64_t first_bytes_ = 0;
-};
-
 absl::StatusOr<wire::StatusResponse> WaitUntilDone(AdminClient& admin,
                                                    const RepairOptions& options) {
   const absl::Time deadline = options.timeout_s > 0 ? absl::Now() + absl::Seconds(options.timeout_s)
                                                     : absl::InfiniteFuture();
-  RepairProgress progress;
+  WorkProgress progress("repairing");
   while (true) {
     ASSIGN_OR_RETURN(wire::StatusResponse status, admin.Status());
     if (IsDone(status)) return status;
@@ -86,7 +43,7 @@ absl::StatusOr<wire::StatusResponse> WaitUntilDone(AdminClient& admin,
           HumanDuration(absl::Seconds(options.timeout_s)),
           "; the repair goes on, and `penstock repair status` says what it waits for"));
     }
-    progress.Show(status);
+    progress.Show(status, std::max(status.repair().below_goal(), status.repair().syncing()));
     absl::SleepFor(std::min(kAskEvery, deadline - absl::Now()));
   }
 }

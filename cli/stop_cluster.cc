@@ -9,7 +9,6 @@
 
 #include "cli/address.h"
 #include "cli/mount_table.h"
-#include "cli/servers.h"
 #include "cli/unmount.h"
 #include "common/status.h"
 
@@ -41,12 +40,15 @@ absl::StatusOr<int> StopMounts(const ClusterFile& file, const StopOptions& optio
   return stopped;
 }
 
-// True when it was running.
-absl::StatusOr<bool> StopServer(const ServerSpec& spec) {
+}  // namespace
+
+absl::StatusOr<bool> StopServer(const ServerSpec& spec, bool quiet) {
   const std::optional<ProcessId> process = RunningProcess(spec.daemon.pid_file);
   if (process.has_value()) {
     ASSIGN_OR_RETURN(const bool killed, StopProcess(*process, kServerGrace));
-    if (killed) {
+    if (quiet) {
+      // nothing else goes to a reader of JSON
+    } else if (killed) {
       std::printf("killed %s (pid %d): it did not end within %d s of SIGTERM; see %s\n",
                   spec.name.c_str(), process->pid,
                   static_cast<int>(absl::ToInt64Seconds(kServerGrace)),
@@ -59,8 +61,6 @@ absl::StatusOr<bool> StopServer(const ServerSpec& spec) {
   unlink(spec.daemon.pid_file.c_str());
   return process.has_value();
 }
-
-}  // namespace
 
 std::vector<std::string> MountsOf(const ClusterFile& file) {
   const std::string address = file.metaserver.ToString();

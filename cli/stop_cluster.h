@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/cluster_file.h"
+#include "cli/servers.h"
 
 namespace penstock::cli {
 
@@ -17,6 +18,9 @@ struct StopOptions {
 // Says what it does. How many mounts and servers it ended.
 absl::StatusOr<int> StopCluster(const ClusterDirectory& dir, const ClusterFile& file,
                                 const StopOptions& options);
+
+// One of its servers, by SIGTERM; says so unless `quiet`. True when it was running.
+absl::StatusOr<bool> StopServer(const ServerSpec& spec, bool quiet = false);
 
 // Mountpoints of this machine that belong to the cluster, also those that `up` did not make; the
 // innermost first.

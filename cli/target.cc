@@ -1,4 +1,5 @@
-// `penstock target ls`.
+// `penstock target ls`; the verbs that move data are in target_drain.cc, target_remove.cc and
+// target_add.cc.
 #include <cstdio>
 #include <memory>
 
@@ -38,6 +39,9 @@ void AddTarget(CLI::App& app, Program& program) {
   AddClusterOptions(verb, options->cluster);
   verb->add_flag("--json", options->json, "print a JSON list");
   verb->callback([&program, options] { program.run = [options] { return List(*options); }; });
+  AddTargetAdd(noun, program);
+  AddTargetDrain(noun, program);
+  AddTargetRemove(noun, program);
 }
 
 }  // namespace penstock::cli

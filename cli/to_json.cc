@@ -66,6 +66,11 @@ Json ToJson(const wire::TargetInfo& info) {
           {"hostname", info.hostname()},
           {"path", info.target().path()},
           {"state", StateName(info.target().state())},
+          {"service", ServiceOf(info)},
+          {"draining", info.draining()},
+          {"drain_onto", info.drain_onto()},
+          {"drain_groups", info.drain_groups()},
+          {"drain_stuck", info.drain_stuck()},
           {"capacity_bytes", info.capacity_bytes()},
           {"free_bytes", info.free_bytes()},
           {"stored_bytes", info.stored_bytes()},
@@ -132,11 +137,9 @@ Json ToJson(const wire::ClusterEvent& event) {
 namespace {
 
 Json ToJson(const wire::RepairInfo& info) {
-  return {{"groups_below_goal", info.below_goal()},
-          {"groups_with_one_copy", info.one_copy()},
-          {"groups_syncing", info.syncing()},
-          {"groups_reconciling", info.reconciling()},
-          {"groups_waiting", info.missing()}};
+  return {{"groups_below_goal", info.below_goal()}, {"groups_with_one_copy", info.one_copy()},
+          {"groups_syncing", info.syncing()},       {"groups_reconciling", info.reconciling()},
+          {"groups_waiting", info.missing()},       {"groups_moving", info.moving()}};
 }
 
 Json ProblemsOf(const wire::StatusResponse& status) {
@@ -188,6 +191,7 @@ Json ToJson(const wire::StatusResponse& status) {
           {"targets", ToJsonList(status.targets())},
           {"clients", ToJsonList(status.clients())},
           {"repair", ToJson(status.repair())},
+          {"rebalance", ToJson(status.rebalance())},
           {"problems", ProblemsOf(status)}};
 }
 

@@ -32,8 +32,8 @@ std::string TargetRows(const Targets& targets) {
                              Counted(info.checksum_errors(), "checksum error"));
     }
     table.Add({absl::StrCat(info.target().target_id()), absl::StrCat(info.target().server_id()),
-               StateName(info.target().state()), HumanBytes(info.stored_bytes()),
-               HumanBytes(info.free_bytes()), HumanBytes(info.capacity_bytes()),
+               ServiceOf(info), HumanBytes(info.stored_bytes()), HumanBytes(info.free_bytes()),
+               HumanBytes(info.capacity_bytes()),
                Percent(Used(info.capacity_bytes(), info.free_bytes()), info.capacity_bytes()),
                absl::StrCat(info.chunks()), absl::StrCat(info.groups()),
                absl::StrCat(info.groups_head()), info.target().path(), problem});
@@ -120,6 +120,10 @@ std::string Summary(const wire::StatusResponse& status) {
                                 : absl::StrJoin(groups, ", "));
   if (status.repair().below_goal() + status.repair().syncing() > 0) {
     line("repair", RepairLine(status.repair()));
+  }
+  if (status.rebalance().running() || status.repair().moving() > 0) {
+    line("moving", absl::StrCat(Counted(status.repair().moving(), "group"), " on the way",
+                                status.rebalance().running() ? ", rebalancing" : ""));
   }
   line("classes", classes.empty() ? "-" : absl::StrJoin(classes, ", "));
   line("files",

@@ -71,6 +71,7 @@ int RunCommand(const std::vector<std::string>& arguments) {
   AddFsck(app, program);
   AddConfig(app, program);
   AddEvents(app, program);
+  AddRebalance(app, program);
   AddClient(app, program);
   AddStat(app, program);
   AddKey(app, program);

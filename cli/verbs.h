@@ -48,9 +48,15 @@ void AddBackup(CLI::App& app, Program& program);
 void AddFsck(CLI::App& app, Program& program);
 void AddConfig(CLI::App& app, Program& program);
 void AddEvents(CLI::App& app, Program& program);
+void AddRebalance(CLI::App& app, Program& program);
 void AddClient(CLI::App& app, Program& program);
 void AddStat(CLI::App& app, Program& program);
 void AddKey(CLI::App& app, Program& program);
 void AddVersion(CLI::App& app, Program& program);
+
+// Of the noun `target`, whose other verbs are in target.cc.
+void AddTargetDrain(CLI::App* noun, Program& program);
+void AddTargetRemove(CLI::App* noun, Program& program);
+void AddTargetAdd(CLI::App* noun, Program& program);
 
 }  // namespace penstock::cli

@@ -95,7 +95,8 @@ absl::Status MetaserverLink::Accept(const wire::RegisterResponse& response) {
   std::vector<TargetId> ids;
   for (uint32_t id : response.target_ids()) ids.push_back(TargetId(id));
   RETURN_IF_ERROR(parts_.targets->AssignIds(ids, parts_.fs));
-  bool changed = identity.server_id != ServerId(response.server_id());
+  bool changed = ForgetRemoved();
+  changed |= identity.server_id != ServerId(response.server_id());
   changed |= ForgetLostChanges();
   identity.server_id = ServerId(response.server_id());
   for (const auto& target : parts_.targets->all()) {
@@ -148,6 +149,23 @@ absl::Status MetaserverLink::RememberFailed() {
   return changed ? SaveIdentity(facts_.dir, *parts_.identity, parts_.fs) : absl::OkStatus();
 }
 
+// A removed target is not waited for any more: its directory may be emptied and used anew.
+bool MetaserverLink::ForgetRemoved() {
+  bool any = false;
+  if (!target->removed) continue;
+  const auto gone = std::erase_if(parts_.identity->targets, [&](const KnownTarget& known) {
+    return known.uuid == target->uuid;
+  });
+  if (gone == 0) continue;
+  any = true;
+  SPDLOG_WARN(
+      "target was removed from the cluster and is not served any more: take it out of this "
+      "server's settings, its directory may be deleted path={} target={}",
+      target->path, target->target_id().value());
+}
+return any;
+}
+
 // The map comes by a stream of its own, usually first.
 bool MetaserverLink::HasMap(uint64_t version) const {
   return version == 0 || parts_.map->WaitNewer(version - 1, kMapComesWithin);
@@ -163,6 +181,8 @@ absl::Status MetaserverLink::SendHeartbeat() {
   request.set_map_version(parts_.map->Get()->version());
   request.set_fence_version(parts_.fences->confirmed_version());
   for (wire::TargetHealth& health : parts_.health->Last()) {
+    const Target* const target = parts_.targets->Find(TargetId(health.target_id()));
+    if (target != nullptr && target->removed) continue;
     *request.add_targets() = std::move(health);
   }
   const std::vector<uint64_t> done = parts_.orders->done();
@@ -214,7 +234,8 @@ void MetaserverLink::Run() {
   bool well = registered();
   while (!stop_.is_set()) {
     const absl::Duration start = parts_.clock->SinceBoot();
-    const absl::Status status = registered() ? SendHeartbeat() : Register();
+    const bool registers = !registered();
+    const absl::Status status = registers ? Register() : SendHeartbeat();
     if (status.ok() != well && !stop_.is_set()) {
       well = status.ok();
       if (well) {
@@ -227,7 +248,7 @@ void MetaserverLink::Run() {
       stop_.Wait(kRegisterPause);
       continue;
     }
-    if (!registered()) continue;
+    if (!registered() || registers) continue;  // the lease begins with a heartbeat
     const absl::Duration rest = period_ - (parts_.clock->SinceBoot() - start);
     if (rest > absl::ZeroDuration()) stop_.Wait(rest);
   }

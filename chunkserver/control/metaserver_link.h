@@ -77,6 +77,7 @@ class MetaserverLink {
   absl::Status Register();
   absl::Status Accept(const wire::RegisterResponse& response);
   absl::Status SendHeartbeat();
+  bool ForgetRemoved();  // true: the identity changed
   bool HasMap(uint64_t version) const;
   bool ForgetLostChanges();  // whether the identity has changed
   absl::Status RememberFailed();

@@ -28,6 +28,7 @@ absl::Status ClusterState::Commit(Change change) {
     absl::MutexLock lock(&mu_);
     cluster = cluster_;
   }
+  if (change.rebalance) *cluster.mutable_rebalance() = *change.rebalance;
   const uint64_t version = cluster.map_version() + 1;
   if (change.last_server_id != 0) cluster.set_last_server_id(change.last_server_id);
   if (change.last_target_id != 0) cluster.set_last_target_id(change.last_target_id);

@@ -14,8 +14,9 @@ absl::Status ClusterState::SyncCopy(GroupId id, TargetId target) {
   {
     absl::MutexLock lock(&mu_);
     LiveTargets live;
-    for (const auto& [target_id, facts] : GatherTargetFacts(
-             inventory_, members_, sources_.clock->SinceBoot(), options_.offline_after)) {
+    for (const auto& [target_id, facts] :
+         GatherTargetFacts(inventory_, members_, sources_.clock->SinceBoot(),
+                           settings_->Current().offline_after)) {
       if (facts.serving()) live.insert(target_id);
     }
     ASSIGN_OR_RETURN(Membership next, members_.PlanDemote(id, target, live));

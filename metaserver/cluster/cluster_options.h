@@ -18,11 +18,14 @@ struct ClusterOptions {
   absl::Duration offline_after = absl::Seconds(5);  // longer on slow machines
   absl::Duration repair_after = absl::Minutes(10);  // then another target takes a lost one's place
   uint32_t repairs_per_target = 64;                 // groups that sync onto one target at a time
+  uint32_t moves_per_target = 32;                   // of those, of drain and rebalance together
   uint64_t placement_seed = 0x50656e73746f636b;     // of the groups; any number
 };
 
 inline constexpr size_t kMaxJoinsPerTick = 4096;  // groups that get, or are left by, a copy
-inline constexpr double kNearlyFull = 0.05;       // free share below which a disk takes no groups
+inline constexpr size_t kMaxRebalancesPerTick = 256;
+inline constexpr uint64_t kRebalanceRounds = 4;  // moves of all copies, before it gives up
+inline constexpr double kNearlyFull = 0.05;      // free share below which a disk takes no groups
 inline constexpr size_t kMaxOrdersUnderWay = 100000;    // of each kind, over all servers
 inline constexpr size_t kMaxOrdersPerHeartbeat = 2000;  // to one server
 inline constexpr absl::Duration kOrderResendAfter = absl::Seconds(5);  // doubled each time, up to

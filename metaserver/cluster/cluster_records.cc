@@ -87,6 +87,7 @@ record::Group ToRecord(const Membership& m) {
   for (TargetId target : m.rebooted) record.add_rebooted(target.value());
   for (TargetId target : m.former) record.add_former(target.value());
   record.set_confirmed_epoch(m.confirmed_epoch);
+  record.set_leaving(m.leaving.value());
   return record;
 }
 
@@ -100,6 +101,7 @@ absl::StatusOr<Membership> FromRecord(const record::Group& record) {
   for (uint32_t target : record.rebooted()) m.rebooted.push_back(TargetId(target));
   for (uint32_t target : record.former()) m.former.push_back(TargetId(target));
   m.confirmed_epoch = record.confirmed_epoch();
+  m.leaving = TargetId(record.leaving());
   if (const std::string problem = CheckMembership(m); !problem.empty()) {
     return absl::DataLossError(absl::StrCat("record of group ", m.id.number, ": ", problem));
   }

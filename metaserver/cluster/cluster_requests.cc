@@ -68,6 +68,10 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
     server.map_version = 0;  // until this process says what it has taken
     for (size_t i = 0; i < plan.targets.size(); ++i) {
       const wire::RegisterTarget& reported = request.targets(static_cast<int>(i));
+      if (plan.targets[i].removed()) {
+        response.add_target_ids(0);
+        continue;
+      }
       const uint32_t target_id = plan.targets[i].target().target_id();
       wire::TargetHealth& health = inventory_.targets.at(TargetId(target_id)).health;
       health.set_target_id(target_id);
@@ -122,7 +126,10 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
     map_version = server->second.map_version;
     for (const wire::TargetHealth& health : request.targets()) {
       auto target = inventory_.targets.find(TargetId(health.target_id()));
-      if (target != inventory_.targets.end() && target->second.server() == id) {
+      if (target == inventory_.targets.end()) continue;
+      // The registration's answer tells it.
+      if (target->second.record.removed()) response.set_register_again(true);
+      if (target->second.server() == id) {
         events_.Health(inventory_, target->second, health);
         target->second.health = health;
         if (IsOpen(health.state())) open.push_back(target->first);

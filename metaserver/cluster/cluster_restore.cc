@@ -39,7 +39,7 @@ absl::StatusOr<wire::FinishRestoreResponse> ClusterState::FinishRestore(
                                      group_count,
                                      cluster_.restored_epoch(),
                                      sources_.clock->SinceBoot(),
-                                     options_.offline_after};
+                                     settings_->Current().offline_after};
     for (const std::string& missing : NotReported(from)) response.add_missing(missing);
     for (const auto& [id, server] : inventory_.servers) {
       response.set_servers(response.servers() + server.live(from.now, from.offline_after));

@@ -166,19 +166,25 @@ void ClusterState::Run() {
   }
 }
 
+ViewSources ClusterState::Sight(const ClusterOptions& options) const {
+  return {inventory_, members_,
+          places_,    classes_,
+          options,    formation_problem_,
+          notes_,     sources_.clock->SinceBoot(),
+          started_,   cluster_.rebalance(),
+          moves_};
+}
+
 ClusterSpace ClusterState::Space() const {
   const ClusterOptions options = OptionsNow();
   absl::MutexLock lock(&mu_);
-  return MakeClusterSpace({inventory_, members_, places_, classes_, options, formation_problem_,
-                           notes_, sources_.clock->SinceBoot(), started_});
+  return MakeClusterSpace(Sight(options));
 }
 
 ClusterView ClusterState::View() const {
   const ClusterOptions options = OptionsNow();
   absl::MutexLock lock(&mu_);
-  ClusterView view =
-      MakeClusterView({inventory_, members_, places_, classes_, options, formation_problem_, notes_,
-                       sources_.clock->SinceBoot(), started_});
+  ClusterView view = MakeClusterView(Sight(options));
   view.map_version = cluster_.map_version();
   view.restored = RestoredGroupCount() != 0;
   return view;

@@ -15,6 +15,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -80,6 +81,15 @@ class ClusterState : public SpaceSource {
   // FAILED_PRECONDITION: no other in-sync member is live.
   absl::Status SyncCopy(GroupId id, TargetId target);
 
+  // Operations, each durable when it returns (cluster_operations.cc). Safe to repeat. NOT_FOUND: no
+  // such target; FAILED_PRECONDITION says what is in the way and what to do.
+  absl::StatusOr<wire::DrainTargetResponse> DrainTarget(const wire::DrainTargetRequest& request);
+  absl::StatusOr<wire::TargetInfo> UndrainTarget(TargetId target);
+  absl::StatusOr<wire::TargetInfo> RemoveTarget(TargetId target, bool dry_run);
+  absl::StatusOr<wire::StartRebalanceResponse> StartRebalance(
+      const wire::StartRebalanceRequest& request);
+  absl::StatusOr<wire::RebalanceInfo> StopRebalance();
+
   // This process stood still for so long (a stopped machine or VM): silence in that time is not the
   // servers'. Called by the thread.
   void StoodStill(absl::Duration time);
@@ -104,8 +114,9 @@ class ClusterState : public SpaceSource {
     uint32_t last_server_id = 0;  // 0: as before
     uint32_t last_target_id = 0;
     bool restore_finished = false;
+    std::optional<record::Rebalance> rebalance;
     bool empty() const {
-      return servers.empty() && targets.empty() && classes.empty() && groups.empty();
+      return servers.empty() && targets.empty() && classes.empty() && groups.empty() && !rebalance;
     }
   };
 
@@ -122,6 +133,15 @@ class ClusterState : public SpaceSource {
   absl::Status FormGroups();
 
   void PlanStates(Change& change) const;
+  // What the plan says of rebalancing, for the record.
+  void NoteRebalance(const RepairPlan& plan, Change& change);
+  // NOT_FOUND: there is none, or it was removed.
+  absl::StatusOr<record::Target> TargetRecord(TargetId target) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status CommitTarget(const record::Target& target);
+  wire::TargetInfo InfoOf(TargetId target) const;
+  TargetFactsMap Facts() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  ViewSources Sight(const ClusterOptions& options) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   RepairPlan PlanGroups() const;
   void NoteSynced(ServerId server, const wire::HeartbeatRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -169,6 +189,7 @@ class ClusterState : public SpaceSource {
   std::string formation_problem_ ABSL_GUARDED_BY(mu_);
   NoEvents no_events_;
   ClusterEvents events_ ABSL_GUARDED_BY(mu_);
+  MovesNow moves_ ABSL_GUARDED_BY(mu_);  // of the last tick
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_;
 };

@@ -34,6 +34,7 @@ absl::Status ClusterState::Tick() {
   }
   RepairPlan repair = PlanGroups();
   change.groups = std::move(repair.groups);
+  NoteRebalance(repair, change);
   RETURN_IF_ERROR(Commit(std::move(change)));
   if (const std::string summary = repair.Summary(); !summary.empty()) {
     SPDLOG_INFO("group members changed {} map_version={}", summary, publisher_->version());
@@ -77,7 +78,16 @@ void ClusterState::NoteDropped(const wire::DropGroup& drop) {
 RepairPlan ClusterState::PlanGroups() const {
   const ClusterOptions options = OptionsNow();
   absl::MutexLock lock(&mu_);
-  return PlanRepair({inventory_, members_, classes_, notes_, options, sources_.clock->SinceBoot()});
+  return PlanRepair({inventory_,
+                     members_,
+                     classes_,
+                     notes_,
+                     options,
+                     sources_.clock->SinceBoot(),
+                     {.running = cluster_.rebalance().running(),
+                      .threshold = cluster_.rebalance().threshold_permille() / 1000.0,
+                      .max_bytes_per_second = cluster_.rebalance().max_bytes_per_second(),
+                      .next_move = moves_.next_rebalance}});
 }
 
 // What the map shows; groups go by what PlanRepair sees for itself.
@@ -95,7 +105,7 @@ void ClusterState::PlanStates(Change& change) const {
       change.servers.back().mutable_server()->set_state(is);
     }
     for (const auto& [target_id, target] : inventory_.targets) {
-      if (target.server() != id) continue;
+      if (target.server() != id || target.record.removed()) continue;
       const wire::TargetState state = TargetStateNow(target, online);
       if (state == target.record.target().state()) continue;
       change.targets.push_back(target.record);
@@ -123,6 +133,7 @@ absl::Status ClusterState::FormGroups() {
     request.seed = storage_class.placement_seed();
     for (const auto& [id, target] : inventory_.targets) {
       if (target.record.target().state() != wire::TARGET_ONLINE || !target.reported()) continue;
+      if (target.record.removed() || target.record.draining()) continue;
       request.targets.push_back(
           {.target = id,
            .server = target.server(),

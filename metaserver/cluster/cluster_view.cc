@@ -7,6 +7,7 @@
 #include <map>
 
 #include "metaserver/cluster/cluster_records.h"
+#include "metaserver/cluster/move_view.h"
 #include "metaserver/cluster/repair_view.h"
 
 namespace penstock::metaserver {
@@ -33,7 +34,7 @@ struct Disk {
 Disk SumOfDisks(const Inventory& inventory, absl::FunctionRef<bool(const TargetEntry&)> counts) {
   std::map<std::string, Disk> disks;
   for (const auto& [id, target] : inventory.targets) {
-    if (!counts(target)) continue;
+    if (target.record.removed() || !counts(target)) continue;
     const std::string& disk_id = target.disk_id();
     Disk& disk = disks[disk_id.empty() ? absl::StrCat("target ", id.value()) : disk_id];
     disk.capacity_bytes = std::max(disk.capacity_bytes, target.capacity_bytes());
@@ -49,14 +50,27 @@ Disk SumOfDisks(const Inventory& inventory, absl::FunctionRef<bool(const TargetE
   return sum;
 }
 
+// Its targets were removed and it is gone: nobody misses it.
+bool IsEmptied(const ViewSources& from, const ServerEntry& server) {
+  if (server.record.server().state() == wire::SERVER_ONLINE) return false;
+  bool any = false;
+  for (const auto& [id, target] : from.inventory.targets) {
+    if (target.server() != server.id()) continue;
+    if (!target.record.removed()) return false;
+    any = true;
+  }
+  return any;
+}
+
 void AddServers(const ViewSources& from, ClusterView& view) {
   for (const auto& [id, server] : from.inventory.servers) {
+    if (IsEmptied(from, server)) continue;
     wire::ServerInfo& info = view.servers.emplace_back();
     *info.mutable_server() = server.record.server();
     info.set_last_heartbeat_ms(
         static_cast<uint64_t>(absl::ToInt64Milliseconds(from.now - server.heard)));
     for (const auto& [target_id, target] : from.inventory.targets) {
-      if (target.server() != id) continue;
+      if (target.server() != id || target.record.removed()) continue;
       info.set_targets(info.targets() + 1);
     }
     const Disk sum = SumOfDisks(from.inventory, [server_id = id](const TargetEntry& target) {
@@ -118,16 +132,18 @@ void AddTargetProblems(const ViewSources& from, const TargetEntry& target, bool 
                                          " MiB free: delete files, or free space on its disk"));
   }
   // One that was away joins its groups again within a tick.
-  if (!has_groups && !WasMember(from.members, target.id()) && from.formation_problem.empty()) {
+  if (!has_groups && !WasMember(from.members, target.id()) && from.formation_problem.empty() &&
+      !target.record.draining() && !from.rebalance.running()) {
     view.problems.push_back(absl::StrCat(
         name,
         " holds no groups: it registered after they were formed and stays unused until "
-        "it takes a lost target's place or the cluster is rebalanced"));
+        "it takes a lost target's place or `penstock rebalance start` gives it its share"));
   }
 }
 
 void AddTargets(const ViewSources& from, ClusterView& view) {
   for (const auto& [id, target] : from.inventory.targets) {
+    if (target.record.removed()) continue;
     wire::TargetInfo& info = view.targets.emplace_back();
     *info.mutable_target() = target.record.target();
     info.set_capacity_bytes(target.capacity_bytes());
@@ -196,11 +212,15 @@ uint32_t ReplicationOf(const ViewSources& from, uint32_t storage_class) {
 
 std::string GroupState(const Membership& group, const Inventory& inventory, uint32_t replication) {
   size_t good = 0;
+  size_t online = 0;
   for (const GroupMember& member : group.members) {
-    good += member.state == wire::MEMBER_IN_SYNC && IsOnline(inventory, member.target);
+    if (!IsOnline(inventory, member.target)) continue;
+    ++online;
+    good += member.state == wire::MEMBER_IN_SYNC;
   }
   if (good == 0) return "unavailable";
-  return good >= replication && good == group.members.size() ? "healthy" : "degraded";
+  // One that is behind is one too many here: it comes, or goes.
+  return good >= replication && online == group.members.size() ? "healthy" : "degraded";
 }
 
 ClusterView MakeClusterView(const ViewSources& sources) {
@@ -213,6 +233,7 @@ ClusterView MakeClusterView(const ViewSources& sources) {
   if (!sources.formation_problem.empty()) view.problems.push_back(sources.formation_problem);
   AddGroups(sources, view);
   AddRepair(sources, view);
+  AddMoves(sources, view);
   const Disk sum = SumOfDisks(sources.inventory, [](const TargetEntry&) { return true; });
   view.capacity_bytes = sum.capacity_bytes;
   view.free_bytes = sum.free_bytes;

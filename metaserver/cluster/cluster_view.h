@@ -32,9 +32,17 @@ struct ClusterView {
   std::vector<wire::GroupInfo> groups;
   std::vector<wire::GroupsByState> groups_by_state;
   wire::RepairInfo repair;
+  wire::RebalanceInfo rebalance;
   std::vector<std::string> problems;
   uint64_t capacity_bytes = 0;  // of all disks, each once
   uint64_t free_bytes = 0;
+};
+
+// What the last tick found of moves; in memory only.
+struct MovesNow {
+  absl::btree_map<TargetId, uint32_t> stuck;  // groups of draining targets that nobody can take
+  std::string rebalance_waits_for;
+  absl::Duration next_rebalance;  // Clock::SinceBoot()
 };
 
 struct ViewSources {
@@ -47,6 +55,8 @@ struct ViewSources {
   const GroupNotesMap& notes;
   absl::Duration now;  // Clock::SinceBoot()
   absl::Duration started;
+  const record::Rebalance& rebalance;
+  const MovesNow& moves;
 };
 
 // The goal of the class's groups.
@@ -56,7 +66,7 @@ bool IsOnline(const Inventory& inventory, TargetId target);
 ClusterView MakeClusterView(const ViewSources& sources);
 ClusterSpace MakeClusterSpace(const ViewSources& sources);
 
-// "healthy": every copy online and in sync; "degraded": at least one; "unavailable": none.
+// "healthy": every copy online and enough in sync; "degraded": at least one; "unavailable": none.
 std::string GroupState(const Membership& group, const Inventory& inventory, uint32_t replication);
 
 }  // namespace penstock::metaserver

@@ -20,38 +20,6 @@ struct Candidate {
   double heads = 0;
 };
 
-// Shares the places out by capacity; a domain never gets more than one a group, and what it would
-// get beyond that goes to the others.
-void ShareOut(const PlacementRequest& request, size_t domains, std::vector<Candidate>& candidates) {
-  std::vector<double> capacity(domains, 0);
-  auto weight = [&](size_t i) {
-    return static_cast<double>(std::max<uint64_t>(request.targets[i].capacity_bytes, 1));
-  };
-  for (size_t i = 0; i < candidates.size(); ++i) capacity[candidates[i].domain] += weight(i);
-  std::vector<double> share(domains, -1);
-  const double limit = request.group_count;
-  double places = limit * request.replication;
-  for (bool again = true; again;) {
-    again = false;
-    double open = 0;
-    for (size_t d = 0; d < domains; ++d) open += share[d] < 0 ? capacity[d] : 0;
-    const double left = places;
-    for (size_t d = 0; d < domains; ++d) {
-      if (share[d] >= 0 || left * capacity[d] / open < limit) continue;
-      share[d] = limit;
-      places -= limit;
-      again = true;
-    }
-    if (again) continue;
-    for (size_t d = 0; d < domains; ++d) {
-      if (share[d] < 0) share[d] = left * capacity[d] / open;
-    }
-  }
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    candidates[i].quota = share[candidates[i].domain] * weight(i) / capacity[candidates[i].domain];
-  }
-}
-
 class Placer {
  public:
   Placer(const PlacementRequest& request, std::vector<Candidate> candidates, size_t domains)
@@ -172,6 +140,33 @@ class Placer {
 
 }  // namespace
 
+std::vector<double> ShareOutPlaces(const std::vector<PlaceShare>& targets, double groups,
+                                   double places) {
+  std::map<std::string, double> weights;
+  for (const PlaceShare& target : targets) weights[target.domain] += std::max(target.weight, 1.0);
+  std::map<std::string, double> full;  // domains that stand in every group
+  for (bool again = true; again;) {
+    again = false;
+    double open = 0;
+    for (const auto& [domain, weight] : weights) open += full.contains(domain) ? 0 : weight;
+    const double left = places - groups * static_cast<double>(full.size());
+    for (const auto& [domain, weight] : weights) {
+      if (full.contains(domain) || left * weight / open < groups) continue;
+      full[domain] = groups;
+      again = true;
+    }
+    if (again) continue;
+    for (auto& [domain, weight] : weights) {
+      if (!full.contains(domain)) full[domain] = left * weight / open;
+    }
+  }
+  std::vector<double> shares;
+  for (const PlaceShare& target : targets) {
+    shares.push_back(full[target.domain] * std::max(target.weight, 1.0) / weights[target.domain]);
+  }
+  return shares;
+}
+
 std::string FailureDomain(const PlacementTarget& target) {
   return target.rack.empty() ? absl::StrCat("server ", target.server.value())
                              : absl::StrCat("rack ", target.rack);
@@ -193,7 +188,13 @@ absl::StatusOr<std::vector<std::vector<TargetId>>> PlaceGroups(const PlacementRe
                      " failure domains (servers, or racks where --rack is set), only ",
                      domains.size(), " registered"));
   }
-  ShareOut(request, domains.size(), candidates);
+  std::vector<PlaceShare> shares;
+  for (const PlacementTarget& target : request.targets) {
+    shares.push_back({FailureDomain(target), static_cast<double>(target.capacity_bytes)});
+  }
+  const std::vector<double> quotas = ShareOutPlaces(
+      shares, request.group_count, double{1} * request.group_count * request.replication);
+  for (size_t i = 0; i < candidates.size(); ++i) candidates[i].quota = quotas[i];
   std::vector<std::vector<TargetId>> groups;
   for (const auto& members : Placer(request, std::move(candidates), domains.size()).Run()) {
     std::vector<TargetId>& group = groups.emplace_back();

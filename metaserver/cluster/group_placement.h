@@ -26,6 +26,15 @@ struct PlacementRequest {
   uint64_t seed = 0;
 };
 
+// How many places each target gets, by weight; a domain never gets more than one a group, and what
+// it would get beyond that goes to the others.
+struct PlaceShare {
+  std::string domain;
+  double weight = 0;
+};
+std::vector<double> ShareOutPlaces(const std::vector<PlaceShare>& targets, double groups,
+                                   double places);
+
 // Targets that fail together: those of a rack when the server has a rack label, else of a server.
 std::string FailureDomain(const PlacementTarget& target);
 

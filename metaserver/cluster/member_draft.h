@@ -20,6 +20,7 @@ class MemberDraft {
     const Membership* drafted = changed_.Find(id);
     return drafted != nullptr ? drafted : table_->Find(id);
   }
+  bool IsAsBefore(GroupId id) const { return *Find(id) == *table_->Find(id); }
   // Takes MemberTable's Plan* for the group as drafted; false when its rules refuse.
   template <typename Plan, typename... Args>
   bool Try(Plan plan, GroupId id, Args&&... args) {

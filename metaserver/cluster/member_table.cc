@@ -56,52 +56,6 @@ void Reconcile(Membership& m) {
 
 }  // namespace
 
-const GroupMember* Membership::Find(TargetId target) const {
-  for (const GroupMember& member : members) {
-    if (member.target == target) return &member;
-  }
-  return nullptr;
-}
-
-size_t Membership::in_sync() const {
-  return static_cast<size_t>(std::count_if(members.begin(), members.end(), [](const auto& m) {
-    return m.state == wire::MEMBER_IN_SYNC;
-  }));
-}
-
-std::string CheckMembership(const Membership& m) {
-  if (m.epoch == 0) return "epoch 0";
-  if (m.members.empty()) return "no members";
-  if (m.basis.empty()) return "empty basis";
-  if (m.confirmed_epoch > m.epoch) return "an epoch was confirmed that never was";
-  bool syncing = false;
-  absl::flat_hash_set<TargetId> seen;
-  for (const GroupMember& member : m.members) {
-    if (!seen.insert(member.target).second) return "a target stands twice";
-    if (Contains(m.former, member.target)) return "a member is also a former one";
-    if (member.state == wire::MEMBER_SYNCING) {
-      syncing = true;
-    } else if (member.state != wire::MEMBER_IN_SYNC) {
-      return "a member without a state";
-    } else if (syncing) {
-      return "an in-sync member stands behind a syncing one";
-    } else if (!Contains(m.basis, member.target)) {
-      return "an in-sync copy that does not count";
-    }
-  }
-  for (TargetId target : m.rebooted) {
-    if (!Contains(m.basis, target)) return "a rebooted target outside the basis";
-  }
-  for (size_t i = 0; m.reconciling() && i < std::min(m.basis.size(), m.members.size()); ++i) {
-    if (!Contains(m.basis, m.members[i].target)) return "a copy that does not count reconciles";
-  }
-  for (TargetId target : m.basis) {
-    if (Contains(m.former, target)) return "a copy that counts may be dropped";
-    if (m.reconciling() && !seen.contains(target)) return "a copy that counts is not reconciled";
-  }
-  return "";
-}
-
 void MemberTable::Install(Membership membership) {
   const std::string problem = CheckMembership(membership);
   INVARIANT(problem.empty());
@@ -137,6 +91,7 @@ absl::StatusOr<Membership> MemberTable::PlanRemove(GroupId id, TargetId target,
   Membership next = *now;
   ++next.epoch;
   EraseMember(next, target);
+  if (next.leaving == target) next.leaving = TargetId();
   // A copy that was in sync counts until somebody has taken the new epoch.
   if (!Contains(next.basis, target)) Insert(next.former, target);
   return next;
@@ -169,6 +124,24 @@ absl::StatusOr<Membership> MemberTable::PlanAdd(GroupId id, TargetId target) con
   ++next.epoch;
   Erase(next.former, target);
   next.members.push_back({target, wire::MEMBER_SYNCING});
+  return next;
+}
+
+absl::StatusOr<Membership> MemberTable::PlanMove(GroupId id, TargetId from, TargetId to) const {
+  ASSIGN_OR_RETURN(const Membership* now, Get(id));
+  if (now->Find(from) == nullptr) return NoMember(id, from);
+  if (now->has_syncing() || now->leaving.valid()) {
+    return absl::FailedPreconditionError(absl::StrCat("group ", id.number, " is not at rest"));
+  }
+  ASSIGN_OR_RETURN(Membership next, PlanAdd(id, to));
+  next.leaving = from;
+  return next;
+}
+
+absl::StatusOr<Membership> MemberTable::PlanStay(GroupId id) const {
+  ASSIGN_OR_RETURN(const Membership* now, Get(id));
+  Membership next = *now;
+  next.leaving = TargetId();
   return next;
 }
 
@@ -256,6 +229,14 @@ absl::StatusOr<Membership> MemberTable::PlanDropped(GroupId id, TargetId target,
     return absl::FailedPreconditionError(absl::StrCat(
         "target ", target.value(), " was not to drop group ", id.number, " in epoch ", epoch));
   }
+  Membership next = *now;
+  Erase(next.former, target);
+  return next;
+}
+
+absl::StatusOr<Membership> MemberTable::PlanForget(GroupId id, TargetId target) const {
+  ASSIGN_OR_RETURN(const Membership* now, Get(id));
+  if (!Contains(now->former, target)) return NoMember(id, target);
   Membership next = *now;
   Erase(next.former, target);
   return next;

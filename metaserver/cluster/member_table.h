@@ -40,6 +40,7 @@ struct Membership {
   std::vector<TargetId> rebooted;    // of the basis, since the confirmed epoch; sorted
   std::vector<TargetId> former;      // out for good; may drop their chunks; sorted
   uint32_t confirmed_epoch = 0;      // the last one that an in-sync member is known to have taken
+  TargetId leaving;                  // a member that goes when the others are enough; may be none
 
   const GroupMember* Find(TargetId target) const;
   size_t in_sync() const;
@@ -69,6 +70,10 @@ class MemberTable {
   absl::StatusOr<Membership> PlanDemote(GroupId id, TargetId target, const LiveTargets& live) const;
   // A target joins as syncing, at the end.
   absl::StatusOr<Membership> PlanAdd(GroupId id, TargetId target) const;
+  // As PlanAdd, and `from` leaves when the others are enough. Only of a group that is whole.
+  absl::StatusOr<Membership> PlanMove(GroupId id, TargetId from, TargetId to) const;
+  // Nobody leaves any more. Same epoch.
+  absl::StatusOr<Membership> PlanStay(GroupId id) const;
   // All copies of a syncing member are synced, as of `epoch`.
   absl::StatusOr<Membership> PlanSynced(GroupId id, TargetId target, uint32_t epoch) const;
   // The member's machine has another boot id than before.
@@ -80,6 +85,9 @@ class MemberTable {
 
   // The former member has dropped its chunks, as MayDrop allowed in `epoch`. Same epoch.
   absl::StatusOr<Membership> PlanDropped(GroupId id, TargetId target, uint32_t epoch) const;
+
+  // The former member has left the cluster: nobody waits for what it has to drop. Same epoch.
+  absl::StatusOr<Membership> PlanForget(GroupId id, TargetId target) const;
 
   // Targets that may drop this group's chunks now: former members, once every member is in sync and
   // the epoch is confirmed. The order must name that epoch.

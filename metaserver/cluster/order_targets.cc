@@ -99,9 +99,16 @@ OrderRevision ReviseOrder(const wire::Order& order, const MembershipsBefore& bef
   if (order.has_drop_group()) {
     const wire::DropGroup& drop = order.drop_group();
     auto changed = before.find({drop.storage_class(), drop.group()});
+    if (changed == before.end()) return revision;
+    const Membership& now = *members.Find(changed->first);
+    const auto waits = [&](const Membership& group) {
+      return std::binary_search(group.former.begin(), group.former.end(),
+                                TargetId(drop.target_id()));
+    };
+    // It names an epoch that is over, or a target that is done or has left the cluster.
     revision.touched =
-        changed != before.end() && members.Find(changed->first)->epoch != changed->second.epoch;
-    revision.withdrawn = revision.touched;  // it names an epoch that is over
+        now.epoch != changed->second.epoch || (waits(changed->second) && !waits(now));
+    revision.withdrawn = revision.touched;
     return revision;
   }
   absl::btree_set<TargetId> again;

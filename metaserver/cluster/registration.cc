@@ -101,6 +101,7 @@ absl::Status CheckOtherInstance(const ServerEntry& server, const wire::RegisterR
 absl::Status CheckTarget(const wire::RegisterTarget& target, ServerId server,
                          const Inventory& inventory, const RegistrationRules& rules) {
   const TargetEntry* known = FindTarget(inventory, target.target_uuid());
+  if (known != nullptr && known->record.removed()) return absl::OkStatus();  // it is told so
   if (known == nullptr) {
     const bool free = !inventory.targets.contains(TargetId(target.target_id()));
     if (target.target_id() != 0 && !(rules.adopt && free)) {
@@ -139,6 +140,7 @@ absl::Status CheckPaths(const wire::RegisterRequest& request, ServerId server,
   }
   for (const auto& [id, known] : inventory.targets) {
     if (known.server() != server || uuids.contains(known.record.uuid())) continue;
+    if (known.record.removed()) continue;
     auto now = uuid_at.find(known.record.target().path());
     if (now == uuid_at.end()) continue;
     return absl::AlreadyExistsError(
@@ -165,6 +167,7 @@ std::vector<TargetId> Rebooted(const wire::RegisterRequest& request, ServerId id
       rebooted.push_back(target_id);
       continue;
     }
+    if (target.record.removed()) continue;
     auto server = inventory.servers.find(target.server());
     if (server == inventory.servers.end()) continue;
     const std::string& before = server->second.record.server().boot_id();
@@ -216,6 +219,7 @@ absl::StatusOr<RegistrationPlan> PlanRegistration(const wire::RegisterRequest& r
     const TargetEntry* known = FindTarget(inventory, target.target_uuid());
     record::Target& record = plan.targets.emplace_back();
     if (known != nullptr) record = known->record;
+    if (record.removed()) continue;
     record.set_uuid(target.target_uuid());
     if (target.capacity_bytes() != 0) record.set_capacity_bytes(target.capacity_bytes());
     if (!target.disk_id().empty()) record.set_disk_id(target.disk_id());
@@ -231,6 +235,7 @@ absl::StatusOr<RegistrationPlan> PlanRegistration(const wire::RegisterRequest& r
   plan.rebooted = Rebooted(request, id, inventory);
   for (const auto& [target_id, known] : inventory.targets) {
     if (known.server() != id || uuids.contains(known.record.uuid())) continue;
+    if (known.record.removed()) continue;
     plan.missing.push_back(known.record);
     plan.missing.back().mutable_target()->set_state(wire::TARGET_ABSENT);
   }

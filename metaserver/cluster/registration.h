@@ -25,7 +25,7 @@ absl::Duration FenceAfter(const wire::RegisterRequest& request);
 
 struct RegistrationPlan {
   record::Server server;
-  std::vector<record::Target> targets;  // in the order of the request
+  std::vector<record::Target> targets;  // in the order of the request; removed ones as they are
   std::vector<record::Target> missing;  // of this server, but not in the request: absent now
   // Targets whose machine started again: the boot id recorded for their server is another one. What
   // was not synced there is gone. None when no boot id was recorded.

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <optional>
 
-#include "metaserver/cluster/member_draft.h"
-#include "metaserver/cluster/spare_targets.h"
+#include "metaserver/cluster/drain_plan.h"
+#include "metaserver/cluster/group_joins.h"
+#include "metaserver/cluster/rebalance_step.h"
+#include "metaserver/cluster/surplus.h"
 
 namespace penstock::metaserver {
 namespace {
@@ -15,10 +17,12 @@ class Planner {
  public:
   explicit Planner(const RepairSources& from)
       : from_(from),
-        facts_(
-            GatherTargetFacts(from.inventory, from.members, from.now, from.options.offline_after)),
-        draft_(&from.members) {
-    for (const auto& [id, facts] : facts_) {
+        joins_(
+            from.options,
+            GatherTargetFacts(from.inventory, from.members, from.now, from.options.offline_after),
+            from.members),
+        draft_(joins_.draft()) {
+    for (const auto& [id, facts] : joins_.all_facts()) {
       if (facts.serving()) live_.insert(id);
     }
   }
@@ -32,26 +36,25 @@ class Planner {
       TakeSynced(group, notes->second);
       TakeOut(group, notes->second);
       TakeSurplus(group, notes->second);
+      EndMove(id);
     }
     for (GroupId id : BelowGoal()) {
       if (plan_.returned + plan_.replaced >= kMaxJoinsPerTick) break;
       Join(id);
     }
+    DrainStep drains = PlanDrains(from_.members, from_.classes, joins_);
+    plan_.drained = drains.moved;
+    plan_.stuck = std::move(drains.stuck);
+    plan_.rebalance = StepRebalance(from_.rebalance, from_.now, from_.options, from_.members,
+                                    from_.classes, joins_);
     AskToDrop();
     plan_.groups = draft_.Changes();
     return std::move(plan_);
   }
 
  private:
-  const TargetFacts& Facts(TargetId target) const {
-    static const TargetFacts kNone;
-    auto found = facts_.find(target);
-    return found == facts_.end() ? kNone : found->second;
-  }
-  uint32_t Goal(GroupId id) const {
-    auto found = from_.classes.find(id.storage_class);
-    return found == from_.classes.end() ? 0 : found->second.storage_class().replication();
-  }
+  const TargetFacts& Facts(TargetId target) const { return joins_.Facts(target); }
+  uint32_t Goal(GroupId id) const { return GoalOf(from_.classes, id); }
 
   void Confirm(const Membership& group, const GroupNotes& notes) {
     if (group.confirmed_epoch == group.epoch) return;
@@ -83,7 +86,7 @@ class Planner {
       }
       return;
     }
-    const std::optional<GroupMember> surplus = SurplusOf(group);
+    const auto surplus = SurplusOf(group, Goal(group.id), joins_.all_facts());
     for (TargetId target : notes.synced) {
       if (!Facts(target).serving() || (surplus && surplus->target == target)) continue;
       // Epochs of one plan are published together: what held in the first of them holds in all.
@@ -107,29 +110,28 @@ class Planner {
     }
   }
 
-  // The last of more members than the goal, while the others are enough without it.
-  std::optional<GroupMember> SurplusOf(const Membership& group) const {
+  // It leaves as a failed one does, but first the lead goes where it belongs.
+  void TakeSurplus(const Membership& group, const GroupNotes& notes) {
     const uint32_t goal = Goal(group.id);
-    if (goal == 0 || group.members.size() <= goal) return std::nullopt;
-    const GroupMember last = group.members.back();
-    uint32_t others = 0;
-    for (const GroupMember& member : group.members) {
-      others += member.target != last.target && member.state == wire::MEMBER_IN_SYNC &&
-                Facts(member.target).serving();
+    const auto surplus = SurplusOf(group, goal, joins_.all_facts());
+    if (!surplus || draft_.Find(group.id)->epoch != group.epoch) return;
+    if (surplus->state != wire::MEMBER_IN_SYNC) {
+      if (Facts(surplus->target).map_version < notes.published) return;
+      plan_.surplus += draft_.Try(&MemberTable::PlanRemove, group.id, surplus->target, live_);
+    } else if (const auto lead = LeadToPass(group, surplus->target, goal, joins_.all_facts())) {
+      if (!draft_.Try(&MemberTable::PlanDemote, group.id, *lead, live_)) return;
+      joins_.PassLead(*lead, *draft_.Find(group.id));
+      ++plan_.leads;
+    } else {
+      plan_.surplus += draft_.Try(&MemberTable::PlanDemote, group.id, surplus->target, live_);
     }
-    if (others < goal) return std::nullopt;
-    return last;
   }
 
-  // It leaves as a failed one does.
-  void TakeSurplus(const Membership& group, const GroupNotes& notes) {
-    const std::optional<GroupMember> last = SurplusOf(group);
-    if (!last || draft_.Find(group.id)->epoch != group.epoch) return;
-    if (last->state == wire::MEMBER_IN_SYNC) {
-      plan_.surplus += draft_.Try(&MemberTable::PlanDemote, group.id, last->target, live_);
-    } else if (Facts(last->target).map_version >= notes.published) {
-      plan_.surplus += draft_.Try(&MemberTable::PlanRemove, group.id, last->target, live_);
-    }
+  // The new member was lost: nobody leaves before another comes.
+  void EndMove(GroupId id) {
+    const Membership& group = *draft_.Find(id);
+    if (!group.leaving.valid() || group.members.size() > Goal(id)) return;
+    draft_.Try(&MemberTable::PlanStay, id);
   }
 
   // Those that may get a member now, most urgent first.
@@ -149,58 +151,35 @@ class Planner {
   void Join(GroupId id) {
     const Membership& group = *draft_.Find(id);
     bool returns = false;  // one that has most of the bytes already is worth waiting for
+    GroupJoins::Search search;
+    bool given_up = false;  // one that is to leave is not waited for
     for (const auto* list : {&group.basis, &group.former}) {
       for (TargetId target : *list) {
-        if (group.Find(target) != nullptr || !MayJoin(group, target)) continue;
+        if (group.Find(target) != nullptr) continue;
+        const TargetFacts& facts = Facts(target);
+        if (facts.draining) {
+          given_up = true;
+          search.preferred = facts.onto;
+        }
+        if (!joins_.MayJoin(group, target)) continue;
+        // A draining one comes back only where everything hangs on one copy.
+        if (facts.draining && group.in_sync() > 1) continue;
         returns = true;
-        if (!HasTurn(target)) continue;
-        plan_.returned += Add(id, target);
+        if (!joins_.HasRepairTurn(target)) continue;
+        plan_.returned += joins_.Add(id, target);
         return;
       }
     }
-    if (returns || !GraceIsOver(id)) return;
-    if (const std::optional<TargetId> other = PickReplacement(group)) {
-      plan_.replaced += Add(id, *other);
+    if (returns || !(given_up || GraceIsOver(id))) return;
+    if (const std::optional<TargetId> other = joins_.Pick(group, search)) {
+      plan_.replaced += joins_.Add(id, *other);
     }
   }
 
-  bool MayJoin(const Membership& group, TargetId target) const {
-    const TargetFacts& facts = Facts(target);
-    if (!facts.serving()) return false;
-    return std::none_of(group.members.begin(), group.members.end(), [&](const GroupMember& m) {
-      return Facts(m.target).domain == facts.domain;
-    });
-  }
-  bool HasTurn(TargetId target) const {
-    return Facts(target).syncing < from_.options.repairs_per_target;
-  }
   bool GraceIsOver(GroupId id) const {
     auto notes = from_.notes.find(id);
     return notes != from_.notes.end() &&
            from_.now - notes->second.below_goal_since >= from_.options.repair_after;
-  }
-
-  // What the group will about take: its first member's share.
-  uint64_t ExpectedBytes(const Membership& group) const {
-    const TargetFacts& source = Facts(group.members.front().target);
-    return source.stored_bytes / std::max<uint32_t>(source.groups, 1);
-  }
-  // For this group and for those that are on their way.
-  bool HasRoom(const TargetFacts& facts, uint64_t bytes) const {
-    const auto needed = static_cast<double>(bytes) * (facts.syncing + 1.0) +
-                        kNearlyFull * static_cast<double>(facts.capacity_bytes);
-    return static_cast<double>(facts.free_bytes) >= needed;
-  }
-
-  std::optional<TargetId> PickReplacement(const Membership& group) {
-    if (!spares_) {
-      spares_.emplace(facts_, SpareTargets::Rules{from_.options.placement_seed,
-                                                  from_.options.repairs_per_target});
-    }
-    const uint64_t bytes = ExpectedBytes(group);
-    return spares_->Pick([&](TargetId target, const TargetFacts& facts) {
-      return MayJoin(group, target) && HasRoom(facts, bytes);
-    });
   }
 
   // A group that changes now is asked about at the next tick, by its new epoch.
@@ -221,20 +200,10 @@ class Planner {
     }
   }
 
-  bool Add(GroupId id, TargetId target) {
-    if (!draft_.Try(&MemberTable::PlanAdd, id, target)) return false;
-    TargetFacts& facts = facts_[target];
-    ++facts.groups;
-    ++facts.syncing;
-    if (spares_) spares_->Joined(target, facts);
-    return true;
-  }
-
   const RepairSources& from_;
-  TargetFactsMap facts_;
+  GroupJoins joins_;
+  MemberDraft& draft_;  // of joins_
   LiveTargets live_;
-  MemberDraft draft_;
-  std::optional<SpareTargets> spares_;  // made when one is needed
   RepairPlan plan_;
 };
 
@@ -253,6 +222,9 @@ std::string RepairPlan::Summary() const {
   add("synced", synced);
   add("reconciled", reconciled);
   add("dropped", dropped);
+  add("drained", drained);
+  add("rebalanced", rebalance.moved);
+  add("leads_passed", leads);
   return text;
 }
 

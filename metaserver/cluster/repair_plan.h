@@ -12,12 +12,17 @@
 //     server lives and may still answer reads: it is demoted first, and leaves when its server has
 //     taken that epoch (or fell silent). So a live member is never removed under a reader.
 //  4. Surplus: a group whose sent-away copies came to count again (all rebooted) has more members
-//     than its goal. The last one goes the way of a failed one.
+//     than its goal, and one whose place another took does so, too (surplus.h). One member goes the
+//     way of a failed one.
 //  5. Return: a target that serves and was a member joins a group below its goal, as syncing.
-//  6. Replacement: another target joins when the group was below its goal for repair_after.
-//  7. Drop: a former member of a group that has all its copies in sync drops its chunks.
-// 5 and 6: one syncing member a group at a time, groups with the fewest copies first, and no more
-// than repairs_per_target onto one target.
+//  6. Replacement: another target joins when the group was below its goal for repair_after; at once
+//     when the one that is away is being drained.
+//  7. Drain: another target joins a whole group beside a draining member (drain_plan.h).
+//  8. Rebalance: another target joins a whole group beside a member marked as leaving
+//     (rebalance_plan.h). Waits for all repairs and drains.
+//  9. Drop: a former member of a group that has all its copies in sync drops its chunks.
+// 7 and 8: at most moves_per_target onto one target. 5 and 6: one syncing member a group at a time,
+// groups with the fewest copies first, and no more than repairs_per_target onto one target.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -30,6 +35,7 @@
 #include "metaserver/cluster/cluster_options.h"
 #include "metaserver/cluster/inventory.h"
 #include "metaserver/cluster/member_table.h"
+#include "metaserver/cluster/rebalance_step.h"
 #include "metaserver/cluster/target_facts.h"
 
 namespace penstock::metaserver {
@@ -53,6 +59,7 @@ struct RepairSources {
   const GroupNotesMap& notes;
   const ClusterOptions& options;
   absl::Duration now;  // Clock::SinceBoot()
+  RebalanceWish rebalance = {};
 };
 
 struct RepairPlan {
@@ -67,6 +74,11 @@ struct RepairPlan {
   size_t returned = 0;
   size_t replaced = 0;
   size_t dropped = 0;
+  size_t drained = 0;  // moves begun
+  size_t leads = 0;    // passed on to another member
+  // Groups of draining targets that nobody can take; looked at in part.
+  absl::btree_map<TargetId, uint32_t> stuck;
+  RebalanceStep rebalance;
   // One line for the log; "" when nothing but confirmations happened.
   std::string Summary() const;
 };

@@ -33,6 +33,7 @@ class RepairLines {
     SayAwaited();
     SaySyncing();
     SayStuck();
+    SayMoving();
     if (waiting_ > 0) {
       Say(waiting_,
           " groups have a member that is offline: writes to them wait until it returns or "
@@ -52,10 +53,13 @@ class RepairLines {
     wire::RepairInfo& info = view_.repair;
     if (in_sync < goal) info.set_below_goal(info.below_goal() + 1);
     if (in_sync == 1 && goal > 1) info.set_one_copy(info.one_copy() + 1);
-    if (group.has_syncing()) info.set_syncing(info.syncing() + 1);
+    const bool moving = goal > 0 && group.members.size() > goal && in_sync >= goal;
+    if (moving) info.set_moving(info.moving() + 1);
+    if (group.has_syncing() && !moving) info.set_syncing(info.syncing() + 1);
     if (group.reconciling()) info.set_reconciling(info.reconciling() + 1);
     for (const GroupMember& member : group.members) {
-      if (member.state == wire::MEMBER_SYNCING && IsOnline(from_.inventory, member.target)) {
+      if (!moving && member.state == wire::MEMBER_SYNCING &&
+          IsOnline(from_.inventory, member.target)) {
         ++syncing_[member.target];
       }
     }
@@ -176,6 +180,13 @@ class RepairLines {
           progress.groups_left(), " left, ", progress.chunks_done(), " chunks compared, ",
           progress.bytes_fetched() >> 20, " MiB fetched; it ends by itself");
     }
+  }
+
+  void SayMoving() {
+    if (view_.repair.moving() == 0) return;
+    Say(view_.repair.moving(),
+        " groups are moving to other targets, with all their copies in sync "
+        "meanwhile; it ends by itself");
   }
 
   void SayStuck() {

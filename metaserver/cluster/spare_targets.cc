@@ -12,7 +12,7 @@ SpareTargets::SpareTargets(const TargetFactsMap& facts, Rules rules)
 }
 
 void SpareTargets::Put(TargetId target, const TargetFacts& facts) {
-  if (!facts.serving() || facts.syncing >= rules_.repairs_per_target) return;
+  if (!facts.serving() || facts.draining || facts.syncing >= rules_.repairs_per_target) return;
   const double size = static_cast<double>(std::max<uint64_t>(facts.capacity_bytes, 1));
   const Rank rank{(facts.groups + 1.0) / size, SplitMix64(rules_.seed ^ target.value()), target};
   ranks_.insert(rank);

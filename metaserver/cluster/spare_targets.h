@@ -1,5 +1,6 @@
-// SpareTargets says which target takes a lost one's place: among those that serve and have not yet
-// their fill of syncing groups, the one with the fewest groups for its size. Deterministic by seed.
+// SpareTargets says which target takes a lost one's place: among those that serve, are not
+// draining and have not yet their fill of syncing groups, the one with the fewest groups for its
+// size. Deterministic by seed.
 #pragma once
 
 #include <absl/functional/function_ref.h>

@@ -1,5 +1,7 @@
 #include "metaserver/cluster/target_facts.h"
 
+#include <absl/strings/str_cat.h>
+
 #include "metaserver/cluster/group_placement.h"
 
 namespace penstock::metaserver {
@@ -27,7 +29,9 @@ TargetFacts::Health HealthOf(const ServerEntry& server, const TargetEntry& targe
 TargetFactsMap GatherTargetFacts(const Inventory& inventory, const MemberTable& members,
                                  absl::Duration now, absl::Duration offline_after) {
   TargetFactsMap all;
+  absl::flat_hash_map<std::string, double> sharers;
   for (const auto& [id, target] : inventory.targets) {
+    if (target.record.removed()) continue;
     auto server = inventory.servers.find(target.server());
     if (server == inventory.servers.end()) continue;
     TargetFacts& facts = all[id];
@@ -38,6 +42,16 @@ TargetFactsMap GatherTargetFacts(const Inventory& inventory, const MemberTable& 
     facts.capacity_bytes = target.capacity_bytes();
     facts.free_bytes = target.health.free_bytes();
     facts.stored_bytes = target.health.stored_bytes();
+    facts.draining = target.record.draining();
+    facts.onto = TargetId(target.record.drain_onto());
+    facts.disk = target.disk_id().empty() ? absl::StrCat("target ", id.value()) : target.disk_id();
+    sharers[facts.disk] += 1;
+  }
+  for (auto& [id, facts] : all) {
+    const double targets = sharers[facts.disk];
+    facts.size = static_cast<double>(facts.capacity_bytes) / targets;
+    facts.usable =
+        static_cast<double>(facts.stored_bytes) + static_cast<double>(facts.free_bytes) / targets;
   }
   for (const auto& [id, group] : members.groups()) {
     for (const GroupMember& member : group.members) {
@@ -45,8 +59,18 @@ TargetFactsMap GatherTargetFacts(const Inventory& inventory, const MemberTable& 
       ++facts.groups;
       facts.syncing += member.state == wire::MEMBER_SYNCING ? 1 : 0;
     }
+    ++all[HeadOf(group, all)].heads;
   }
   return all;
+}
+
+TargetId HeadOf(const Membership& group, const TargetFactsMap& facts) {
+  for (const GroupMember& member : group.members) {
+    auto known = facts.find(member.target);
+    const bool draining = known != facts.end() && known->second.draining;
+    if (member.target != group.leaving && !draining) return member.target;
+  }
+  return group.members.front().target;
 }
 
 }  // namespace penstock::metaserver

@@ -29,6 +29,12 @@ struct TargetFacts {
   uint64_t stored_bytes = 0;
   uint32_t groups = 0;   // that it is a member of
   uint32_t syncing = 0;  // those of them where it is not in sync
+  uint32_t heads = 0;    // those of them that it heads, once who leaves has left
+  bool draining = false;
+  TargetId onto;      // draining: who takes its places where it can; may be none
+  std::string disk;   // equal for targets that share one
+  double size = 0;    // capacity, shared out among the targets of the disk
+  double usable = 0;  // what it stores and its share of what is free
   bool serving() const { return health == Health::kServing; }
   // Out of its groups, when another copy can go on without it.
   bool gone() const { return health == Health::kSilent || health == Health::kAbsent; }
@@ -36,6 +42,10 @@ struct TargetFacts {
 
 using TargetFactsMap = absl::flat_hash_map<TargetId, TargetFacts>;
 
+// The member that leads the group's writes when those who leave have left.
+TargetId HeadOf(const Membership& group, const TargetFactsMap& facts);
+
+// Of all targets but those removed.
 TargetFactsMap GatherTargetFacts(const Inventory& inventory, const MemberTable& members,
                                  absl::Duration now, absl::Duration offline_after);
 

@@ -79,6 +79,7 @@ grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusReques
   Copy(view.classes, response->mutable_classes());
   *response->mutable_repair() = view.repair;
   response->set_restored(view.restored);
+  *response->mutable_rebalance() = view.rebalance;
   Copy(view.problems, response->mutable_problems());
   response->set_capacity_bytes(view.capacity_bytes);
   response->set_free_bytes(view.free_bytes);

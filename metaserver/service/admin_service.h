@@ -68,6 +68,19 @@ class AdminService final
                           wire::EventList* response) override;
   grpc::ServerWriteReactor<wire::EventList>* FollowEvents(
       grpc::CallbackServerContext* context, const wire::FollowEventsRequest* request) override;
+  grpc::Status DrainTarget(grpc::ServerContext* context, const wire::DrainTargetRequest* request,
+                           wire::DrainTargetResponse* response) override;
+  grpc::Status UndrainTarget(grpc::ServerContext* context,
+                             const wire::UndrainTargetRequest* request,
+                             wire::UndrainTargetResponse* response) override;
+  grpc::Status RemoveTarget(grpc::ServerContext* context, const wire::RemoveTargetRequest* request,
+                            wire::RemoveTargetResponse* response) override;
+  grpc::Status StartRebalance(grpc::ServerContext* context,
+                              const wire::StartRebalanceRequest* request,
+                              wire::StartRebalanceResponse* response) override;
+  grpc::Status StopRebalance(grpc::ServerContext* context,
+                             const wire::StopRebalanceRequest* request,
+                             wire::StopRebalanceResponse* response) override;
 
  private:
   std::vector<wire::ClientInfo> Clients() const;

@@ -32,6 +32,13 @@ TEST_CASE("cluster.json is read as it was written", "[cli][cluster_file]") {
   REQUIRE(*read == expected);
 }
 
+TEST_CASE("targets lie below the cluster's directory unless they say where",
+          "[cli][cluster_file]") {
+  const ClusterDirectory dir{"/c"};
+  REQUIRE(dir.Below("cs1/t1") == "/c/cs1/t1");
+  REQUIRE(dir.Below("/data/disk7") == "/data/disk7");
+}
+
 TEST_CASE("a cluster.json of another format is refused", "[cli][cluster_file]") {
   nlohmann::json json = nlohmann::json::parse(ClusterFileText(Example()));
   json["format"] = 2;

@@ -12,6 +12,12 @@ TEST_CASE("a command line that makes no sense has exit code 2", "[cli][command_l
   REQUIRE(RunCommand({"up", "/d", "--chunkservers", "0"}) == kExitUsage);
   REQUIRE(RunCommand({"target"}) == kExitUsage);
   REQUIRE(RunCommand({"target", "frobnicate"}) == kExitUsage);
+  REQUIRE(RunCommand({"target", "drain"}) == kExitUsage);
+  REQUIRE(RunCommand({"target", "drain", "1", "--dry-run", "--wait"}) == kExitUsage);
+  REQUIRE(RunCommand({"target", "replace", "1"}) == kExitUsage);
+  REQUIRE(RunCommand({"rebalance", "sideways"}) == kExitUsage);
+  REQUIRE(RunCommand({"rebalance", "stop", "--wait"}) == kExitUsage);
+  REQUIRE(RunCommand({"rebalance", "status", "--threshold", "7"}) == kExitUsage);
   REQUIRE(RunCommand({"status", "--grpc-port", "99999"}) == kExitUsage);
   REQUIRE(RunCommand({"mount", "a:99999", "/nowhere"}) != kExitOk);
   REQUIRE(RunCommand({"mount", "a", "/nowhere", "-o", "frobnicate"}) == kExitUsage);

@@ -175,4 +175,42 @@ TEST_CASE("a scrub tells how far it is and what became of what it found", "[cli]
   REQUIRE(ScrubStatusText(scrubs).find("idle") != std::string::npos);
 }
 
+TEST_CASE("a target's state says whether it serves, drains or is away", "[cli][listing]") {
+  wire::TargetInfo target;
+  target.mutable_target()->set_state(wire::TARGET_ONLINE);
+  target.set_groups(90);
+  REQUIRE(ServiceOf(target) == "in service");
+  target.set_groups_syncing(2);
+  REQUIRE(ServiceOf(target) == "syncing");
+  target.set_draining(true);
+  target.set_drain_groups(120);
+  REQUIRE(ServiceOf(target) == "draining 25 %");
+  target.set_groups(0);
+  REQUIRE(ServiceOf(target) == "drained");
+  target.mutable_target()->set_state(wire::TARGET_OFFLINE);
+  REQUIRE(ServiceOf(target) == "away, draining");
+  target.mutable_target()->set_state(wire::TARGET_ABSENT);
+  REQUIRE(ServiceOf(target) == "absent");
+}
+
+TEST_CASE("a rebalance says what it does, what it waits for and why it ended", "[cli][listing]") {
+  wire::RebalanceInfo info;
+  REQUIRE(RebalanceText(info).find("not running\n") == 0);
+  info.set_unbalanced(true);
+  info.set_used_most_permille(805);
+  REQUIRE(RebalanceText(info).find("0.0 % to 80.5 % used, `penstock rebalance start`") !=
+          std::string::npos);
+  info.set_running(true);
+  info.set_waits_for("target 3 is away");
+  REQUIRE(RebalanceText(info).find("it waits: target 3 is away\n") != std::string::npos);
+  REQUIRE(ToJson(info)["used_most_percent"] == 80.5);
+  wire::StartRebalanceResponse response;
+  wire::MoveShare* move = response.add_moves();
+  move->set_from(1);
+  move->set_to(4);
+  move->set_groups(2);
+  move->set_bytes(2048);
+  REQUIRE(SharesText(response.moves()) == "  2 groups, about 2.0 KiB, from target 1 to 4\n");
+}
+
 }  // namespace penstock::cli

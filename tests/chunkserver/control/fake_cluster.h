@@ -40,7 +40,9 @@ class FakeCluster : public wire::Cluster::Service {
     response->set_cluster_id(cluster_id_);
     response->set_server_id(7);
     response->set_heartbeat_ms(20);
-    for (int i = 0; i < request->targets_size(); ++i) response->add_target_ids(30 + i);
+    for (int i = 0; i < request->targets_size(); ++i) {
+      response->add_target_ids(i == removed_ ? 0 : 30 + i);
+    }
     *response->mutable_map() = map_;
     known_ = true;
     return grpc::Status::OK;
@@ -97,6 +99,11 @@ class FakeCluster : public wire::Cluster::Service {
     absl::MutexLock lock(&mu_);
     silent_ = silent;
   }
+  // The target that stands there in registrations is out of the cluster.
+  void Remove(int target) {
+    absl::MutexLock lock(&mu_);
+    removed_ = target;
+  }
   void Forget() {
     absl::MutexLock lock(&mu_);
     known_ = false;
@@ -124,6 +131,7 @@ class FakeCluster : public wire::Cluster::Service {
   bool silent_ = false;
   bool known_ = false;
   bool stopping_ = false;
+  int removed_ = -1;
   std::string cluster_id_ = "test-cluster";
   wire::ClusterMap map_;
   wire::HeartbeatResponse answer_;

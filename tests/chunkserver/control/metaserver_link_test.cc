@@ -115,6 +115,23 @@ TEST_CASE("a metaserver that is away, or that forgot this server, is joined agai
   REQUIRE(server.cluster.last_registration().targets(0).target_id() == 30);
 }
 
+TEST_CASE("a target that was removed from the cluster is reported and remembered no more",
+          "[chunkserver][control]") {
+  LinkFixture server;
+  REQUIRE(server.Start().ok());
+  REQUIRE(Eventually([&] { return server.cluster.heartbeats() > 0; }));
+  server.cluster.Remove(0);
+  server.cluster.Forget();
+  REQUIRE(Eventually([&] {
+    return server.cluster.registrations() == 2 && server.cluster.last_heartbeat().targets().empty();
+  }));
+  REQUIRE(server.targets->all()[0]->removed);
+  REQUIRE(Eventually(
+      [&] { return LoadOrMakeIdentity(server.options.dir, "", server.fs)->targets.empty(); }));
+  // Once it is emptied, its directory may hold a new one.
+  REQUIRE(server.cluster.registrations() == 2);
+}
+
 TEST_CASE("a metaserver of another cluster is refused at the start", "[chunkserver][control]") {
   LinkFixture server;
   server.cluster.SetClusterId("another");

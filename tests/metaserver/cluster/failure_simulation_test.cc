@@ -1,5 +1,6 @@
 // A seeded cluster around a real ClusterState: servers fall silent, return, reboot and lose what
-// was not synced, hear of maps late, report broken disks, and lie; the metaserver restarts.
+// was not synced, hear of maps late, report broken disks, and lie; the metaserver restarts; targets
+// are drained and rebalanced meanwhile.
 // Whatever happens, the last copy stays, what was acknowledged is on every in-sync member, and once
 // all servers are well, every group reaches its goal.
 #include <catch2/catch.hpp>
@@ -44,7 +45,7 @@ class FailureWorld {
 
   void Step() {
     const int n = 1 + Pick(kServers);
-    switch (Pick(16)) {
+    switch (Pick(19)) {
       case 0:
         world_[n].up = false;
         break;
@@ -69,6 +70,9 @@ class FailureWorld {
       case 7:
         if (Pick(4) == 0) RestartMetaserver();
         break;
+      case 10:
+        Operate(n);
+        break;
       case 8:
       case 9:
         Round(absl::Milliseconds(500 + Pick(4000)));
@@ -81,8 +85,35 @@ class FailureWorld {
     Look();
   }
 
+  // Whatever an operator may ask for; a refusal is fine.
+  void Operate(int n) {
+    const TargetId target(static_cast<uint32_t>(n));
+    ClusterState& state = *world_.fixture.state;
+    wire::DrainTargetRequest drain;
+    drain.set_target_id(target.value());
+    drain.set_onto(Pick(2) == 0 ? 0 : 1 + static_cast<uint32_t>(Pick(kServers)));
+    switch (Pick(5)) {
+      case 0:
+      case 1:
+        state.DrainTarget(drain).status().IgnoreError();
+        break;
+      case 2:
+        state.UndrainTarget(target).status().IgnoreError();
+        break;
+      case 3:
+        REQUIRE(state.StartRebalance({}).ok());
+        break;
+      default:
+        REQUIRE(state.StopRebalance().ok());
+        break;
+    }
+  }
+
   // All servers are well and honest from now on.
   void Heal() {
+    for (int n = 1; n <= kServers; ++n) {
+      REQUIRE(world_.fixture.state->UndrainTarget(TargetId(static_cast<uint32_t>(n))).ok());
+    }
     for (int n = 1; n <= kServers; ++n) {
       world_[n].hears_map = true;
       world_[n].state = wire::TARGET_ONLINE;
@@ -92,6 +123,7 @@ class FailureWorld {
       Round(absl::Seconds(1));
       Look();
     }
+    REQUIRE(!world_.fixture.state->View().rebalance.running());
     const wire::ClusterMap map = Map();
     for (const wire::MapGroup& group : map.groups()) {
       REQUIRE(group.members_size() == goal_);

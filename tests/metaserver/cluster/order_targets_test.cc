@@ -108,6 +108,11 @@ TEST_CASE("what a change of members means for orders", "[metaserver][orders]") {
   const Membership more = *table.PlanAdd(id, fresh);
   REQUIRE(revise(cut, more).again.empty());
   REQUIRE(revise(drop_content, more).again == Targets{fresh});
+  // It has left the cluster.
+  const Membership forgotten = *table.PlanForget(id, former);
+  REQUIRE(revise(drop_content, forgotten).targets == Targets{head, tail});
+  drop_group.mutable_drop_group()->set_target_id(former.value());
+  REQUIRE(revise(drop_group, forgotten).withdrawn);
   const Membership back = *table.PlanAdd(id, former);
   REQUIRE(revise(drop_content, back).again.empty());
   table.Install(back);
@@ -116,6 +121,7 @@ TEST_CASE("what a change of members means for orders", "[metaserver][orders]") {
   REQUIRE(revise(drop_content, synced).again == Targets{former});
   table.Install(synced);
   const Membership confirmed = *table.PlanConfirm(id, head, synced.epoch);
+  drop_group.mutable_drop_group()->set_target_id(60);
   REQUIRE(!revise(drop_group, confirmed).withdrawn);  // the same epoch
   const uint32_t other = (id.number + 1) % kGroups;
   drop_group.mutable_drop_group()->set_group(other);
