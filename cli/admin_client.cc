@@ -194,6 +194,7 @@ absl::StatusOr<wire::DrainTargetResponse> AdminClient::DrainTarget(
 }
 absl::StatusOr<wire::UndrainTargetResponse> AdminClient::UndrainTarget(uint32_t target) {
   wire::UndrainTargetRequest request;
+  request.set_target_id(target);
   return Call(&wire::Admin::Stub::UndrainTarget, request, kTimeout);
 }
 absl::StatusOr<wire::RemoveTargetResponse> AdminClient::RemoveTarget(

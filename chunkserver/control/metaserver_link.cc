@@ -152,18 +152,19 @@ absl::Status MetaserverLink::RememberFailed() {
 // A removed target is not waited for any more: its directory may be emptied and used anew.
 bool MetaserverLink::ForgetRemoved() {
   bool any = false;
-  if (!target->removed) continue;
-  const auto gone = std::erase_if(parts_.identity->targets, [&](const KnownTarget& known) {
-    return known.uuid == target->uuid;
-  });
-  if (gone == 0) continue;
-  any = true;
-  SPDLOG_WARN(
-      "target was removed from the cluster and is not served any more: take it out of this "
-      "server's settings, its directory may be deleted path={} target={}",
-      target->path, target->target_id().value());
-}
-return any;
+  for (const auto& target : parts_.targets->all()) {
+    if (!target->removed) continue;
+    const auto gone = std::erase_if(parts_.identity->targets, [&](const KnownTarget& known) {
+      return known.uuid == target->uuid;
+    });
+    if (gone == 0) continue;
+    any = true;
+    SPDLOG_WARN(
+        "target was removed from the cluster and is not served any more: take it out of this "
+        "server's settings, its directory may be deleted path={} target={}",
+        target->path, target->target_id().value());
+  }
+  return any;
 }
 
 // The map comes by a stream of its own, usually first.

@@ -185,6 +185,7 @@ grpc::Status AdminService::StartScrub(grpc::ServerContext*, const wire::StartScr
   absl::StatusOr<wire::StartScrubResponse> started = sources_.cluster->StartScrub(*request);
   if (!started.ok()) return net::ToGrpc(started.status());
   *response = *std::move(started);
+  return grpc::Status::OK;
 }
 
 grpc::Status AdminService::ListScrubs(grpc::ServerContext*, const wire::ListScrubsRequest* request,
@@ -192,6 +193,7 @@ grpc::Status AdminService::ListScrubs(grpc::ServerContext*, const wire::ListScru
   absl::StatusOr<wire::ListScrubsResponse> scrubs = sources_.cluster->ListScrubs(*request);
   if (!scrubs.ok()) return net::ToGrpc(scrubs.status());
   *response = *std::move(scrubs);
+  return grpc::Status::OK;
 }
 
 }  // namespace penstock::metaserver
