@@ -87,6 +87,7 @@ class FakeMeta : public MetaApi {
         return Readdir(As<wire::ReaddirRequest>(request), &As<wire::ReaddirResponse>(response));
       case wire::METHOD_SYNC_METADATA:
         return absl::OkStatus();
+      case wire::METHOD_LOOKUP:  // nothing has a name here
       case wire::METHOD_RENAME:
         return absl::OkStatus();
       default:
