@@ -251,7 +251,7 @@ class StoppedChunkserverTest(harness.ClusterTest):
         write_file(self.path("f"), data[:CHUNK])
         self.cluster.kill_chunkserver(2)
         other.start(write_synced, self.path("f"), data)
-        self.assertFalse(other.finished(within_s=4), "the write did not wait")
+        self.assertFalse(other.finished(within_s=1), "the write did not wait")
         self.cluster.up()
         other.result(90)
         self.drop_caches()
