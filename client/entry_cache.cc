@@ -212,14 +212,17 @@ void EntryCache::StorePage(uint64_t token, const wire::ReaddirRequest& request,
   }
   if (response.names_leased() && HeldSince(directory.value(), token)) {
     Lease& lease = GetOrMake(directory.value());
-    // A name that came or went since cannot be told from the page.
-    const bool whole = KeptSince(DirectoryMark(directory), directory.value(), token) &&
-                       lease.bytes < max_bytes_ / kLargestPart;
+    // A name that came or went since cannot be told from the page. Without any, none is asked for
+    // by itself: left out for a drop that shares its stripe, it would be taken for absent.
+    const bool unchanged = KeptSince(DirectoryMark(directory), directory.value(), token);
+    const bool whole = unchanged && lease.bytes < max_bytes_ / kLargestPart;
     const bool next = request.start_after().empty() ||
                       (lease.listing && lease.listed_through == request.start_after());
     if (whole || lease.complete) lease.parent = response.parent();
     for (const wire::DirectoryEntry& found : response.entries()) {
-      if (!KeptSince(NameMark(directory, found.name()), directory.value(), token)) continue;
+      if (!unchanged && !KeptSince(NameMark(directory, found.name()), directory.value(), token)) {
+        continue;
+      }
       SetName(lease, found.name(), {Kind::kHere, found.ino(), found.type()});
     }
     if (whole && request.start_after().empty() && lease.unknown > 0) {

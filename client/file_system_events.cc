@@ -138,6 +138,7 @@ bool FileSystem::OnEvent(const wire::SessionEvent& event, wire::EventAck* ack,
   }
   // After the drops: who opens from now on finds nothing cached and asks.
   holds_->FillAck(ack, inodes);
+  if (!revoked.empty()) holds_->FillUntold(ack);
   if (pages.empty() && revoked.empty() && event.shared().empty() && event.flush().empty()) {
     return true;
   }

@@ -45,30 +45,46 @@ uint64_t HoldTable::version() const {
 void HoldTable::FillAck(wire::EventAck* ack, const std::vector<InodeNumber>& inodes) const {
   absl::MutexLock lock(&mu_);
   ack->set_hold_version(version_);
-  for (InodeNumber ino : inodes) {
-    auto it = held_.find(ino);
-    if (it == held_.end()) continue;
-    if (it->second.write > 0) {
-      ack->add_opened_write(ino.value());
-    } else {
-      ack->add_opened(ino.value());
-    }
+  for (InodeNumber ino : inodes) AddTo(ack, ino);
+}
+
+void HoldTable::FillUntold(wire::EventAck* ack) const {
+  absl::MutexLock lock(&mu_);
+  ack->set_hold_version(version_);
+  for (InodeNumber ino : changed_) AddTo(ack, ino);
+  for (InodeNumber ino : reporting_) AddTo(ack, ino);
+}
+
+void HoldTable::AddTo(wire::EventAck* ack, InodeNumber ino) const {
+  auto it = held_.find(ino);
+  if (it == held_.end()) return;
+  if (it->second.write > 0) {
+    ack->add_opened_write(ino.value());
+  } else {
+    ack->add_opened(ino.value());
   }
+}
+
+void HoldTable::FillHeld(wire::SessionHeartbeatRequest* report) const {
+  report->set_whole(true);
+  report->set_hold_version(version_);
+  for (const auto& [ino, count] : held_) {
+    if (count.read > 0) report->add_opened(ino.value());
+    if (count.write > 0) report->add_opened_write(ino.value());
+  }
+}
+
+void HoldTable::FillWhole(wire::SessionHeartbeatRequest* report) const {
+  absl::MutexLock lock(&mu_);
+  FillHeld(report);
 }
 
 void HoldTable::FillReport(bool whole, wire::SessionHeartbeatRequest* report) {
   absl::MutexLock lock(&mu_);
-  report->set_whole(whole);
-  report->set_hold_version(version_);
   reporting_ = std::move(changed_);
   changed_.clear();
-  if (whole) {
-    for (const auto& [ino, count] : held_) {
-      if (count.read > 0) report->add_opened(ino.value());
-      if (count.write > 0) report->add_opened_write(ino.value());
-    }
-    return;
-  }
+  if (whole) return FillHeld(report);
+  report->set_hold_version(version_);
   for (InodeNumber ino : reporting_) {
     auto it = held_.find(ino);
     if (it == held_.end()) {

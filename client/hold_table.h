@@ -28,18 +28,23 @@ class HoldTable {
   uint64_t version() const;
   // Of these inodes, which are open, for an acknowledgement.
   void FillAck(wire::EventAck* ack, const std::vector<InodeNumber>& inodes) const;
+  // And those that no acknowledged report has told of, for that of a lease given up.
+  void FillUntold(wire::EventAck* ack) const;
 
   // Fills in what changed since the last acknowledged report, or everything (`whole`). One report
   // at a time: Acknowledge() or Failed() must follow.
   void FillReport(bool whole, wire::SessionHeartbeatRequest* report);
   void Acknowledge();
-  void Failed();  // its changes go into the next one
+  void Failed();                                                // its changes go into the next one
+  void FillWhole(wire::SessionHeartbeatRequest* report) const;  // beside all that
 
  private:
   struct Count {
     uint32_t read = 0;
     uint32_t write = 0;
   };
+  void AddTo(wire::EventAck* ack, InodeNumber ino) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void FillHeld(wire::SessionHeartbeatRequest* report) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   mutable absl::Mutex mu_;
   uint64_t version_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<InodeNumber, Count> held_ ABSL_GUARDED_BY(mu_);

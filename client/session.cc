@@ -41,6 +41,21 @@ std::string Session::cluster_id() const {
   return open_.cluster_id();
 }
 
+absl::Status Session::CallPatiently(wire::Method method, const google::protobuf::Message& request,
+                                    google::protobuf::Message* response, const OpContext& op) {
+  const absl::Time deadline = absl::Now() + options_.open_timeout;
+  Backoff backoff(absl::Milliseconds(50), absl::Seconds(1));
+  while (true) {
+    absl::Status status =
+        transport_->Call(method, request, response,
+                         {.timeout = std::min(absl::Seconds(10), deadline - absl::Now()),
+                          .interrupt = op.interrupt});
+    const bool again = IsRetryable(status) || absl::IsDeadlineExceeded(status);
+    if (!again || absl::Now() + absl::Milliseconds(50) >= deadline) return status;
+    RETURN_IF_ERROR(SleepFor(backoff.Next(), op));
+  }
+}
+
 absl::StatusOr<wire::OpenSessionResponse> Session::OpenOnce(const OpContext& op) {
   wire::OpenSessionRequest request;
   request.set_hostname(HostName());
@@ -48,21 +63,23 @@ absl::StatusOr<wire::OpenSessionResponse> Session::OpenOnce(const OpContext& op)
   request.set_version(PENSTOCK_VERSION);
   request.set_pid(static_cast<uint32_t>(getpid()));
   request.set_subdir(options_.subdir);
-  const absl::Time deadline = absl::Now() + options_.open_timeout;
-  Backoff backoff(absl::Milliseconds(50), absl::Seconds(1));
-  while (true) {
-    wire::OpenSessionResponse response;
-    absl::Status status =
-        transport_->Call(wire::METHOD_OPEN_SESSION, request, &response,
-                         {.timeout = std::min(absl::Seconds(10), deadline - absl::Now()),
-                          .interrupt = op.interrupt});
-    if (status.ok()) return response;
-    const bool again = IsRetryable(status) || absl::IsDeadlineExceeded(status);
-    if (!again || absl::Now() + absl::Milliseconds(50) >= deadline) {
-      return Annotate(std::move(status), "open session");
-    }
-    RETURN_IF_ERROR(SleepFor(backoff.Next(), op));
-  }
+  wire::OpenSessionResponse response;
+  RETURN_IF_ERROR(
+      Annotate(CallPatiently(wire::METHOD_OPEN_SESSION, request, &response, op), "open session"));
+  return response;
+}
+
+// What is open here counts there before anything is asked in the new session: whoever changes a
+// file tells those who have it open, and without a lease nobody else.
+absl::Status Session::TellHeld(const wire::OpenSessionResponse& opened, const OpContext& op) {
+  wire::SessionHeartbeatRequest request;
+  request.set_session_id(opened.session_id());
+  request.set_lease_generation(opened.lease_generation());
+  request.set_client(options_.client);
+  holds_->FillWhole(&request);
+  wire::SessionHeartbeatResponse response;
+  return Annotate(CallPatiently(wire::METHOD_SESSION_HEARTBEAT, request, &response, op),
+                  "tell what is open");
 }
 
 absl::Status Session::Open(const OpContext& op) {
@@ -114,6 +131,7 @@ absl::Status Session::Renew(SessionId lost, const OpContext& op) {
   if (events_.on_leases_kept) events_.on_leases_kept(absl::ZeroDuration());
   const absl::Duration sent = clock_->SinceBoot();
   ASSIGN_OR_RETURN(wire::OpenSessionResponse response, OpenOnce(op));
+  RETURN_IF_ERROR(TellHeld(response, op));
   SPDLOG_ERROR("session lost and opened anew old={:x} new={:x}: unwritten data is lost (EIO)",
                lost.value(), response.session_id());
   if (events_.on_leases_lost) events_.on_leases_lost();

@@ -71,7 +71,11 @@ class Session {
   absl::Status Renew(SessionId lost, const OpContext& op);
 
  private:
+  // Repeats the call while another try may help, for the time that opening may take.
+  absl::Status CallPatiently(wire::Method method, const google::protobuf::Message& request,
+                             google::protobuf::Message* response, const OpContext& op);
   absl::StatusOr<wire::OpenSessionResponse> OpenOnce(const OpContext& op);
+  absl::Status TellHeld(const wire::OpenSessionResponse& opened, const OpContext& op);
   void Run();
   void Beat(bool* again);
   // Takes an answer over. Whether the next heartbeat must follow at once.

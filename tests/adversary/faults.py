@@ -12,6 +12,8 @@ class Fault:
     mode = "strict"  # of the load: see load.py
     lost = False     # what was not synced may be gone
     needs_disks = False
+    of_chunkserver = True  # the victim's; False: of something that there is one of
+    command = ""     # to a relay
 
     def __init__(self, rounds, random):
         self.rounds = rounds
@@ -24,7 +26,8 @@ class Fault:
         """Everything random is chosen here, so that a seed replays it."""
 
     def __str__(self):
-        return f"{type(self).__name__} of chunkserver {self.victim}"
+        return (type(self).__name__ + (f" ({self.command})" if self.command else "") +
+                (f" of chunkserver {self.victim}" if self.of_chunkserver else ""))
 
     def hurt(self):
         raise NotImplementedError
@@ -43,8 +46,7 @@ class KillChunkserver(Fault):
 
 
 class KillMetaserver(Fault):
-    def __str__(self):
-        return "KillMetaserver"
+    of_chunkserver = False
 
     def hurt(self):
         self.rounds.kill("meta-server")
@@ -52,8 +54,7 @@ class KillMetaserver(Fault):
 
 
 class KillEverything(Fault):
-    def __str__(self):
-        return "KillEverything"
+    of_chunkserver = False
 
     def hurt(self):
         for name in sorted(self.rounds.servers):
@@ -63,67 +64,59 @@ class KillEverything(Fault):
 
 class StopChunkserver(Fault):
     """For less and for more than its fence and the offline time."""
+    longest_s = 9
 
     def hurt(self):
         self.rounds.signal(self.server(), signal.SIGSTOP)
-        self.wait(0.2, 9)
+        self.wait(0.2, self.longest_s)
         self.rounds.signal(self.server(), signal.SIGCONT)
 
 
-class StopMetaserver(Fault):
-    def __str__(self):
-        return "StopMetaserver"
+class StopMetaserver(StopChunkserver):
+    of_chunkserver = False
+    longest_s = 6
 
-    def hurt(self):
-        self.rounds.signal("meta-server", signal.SIGSTOP)
-        self.wait(0.2, 6)
-        self.rounds.signal("meta-server", signal.SIGCONT)
+    def server(self):
+        return "meta-server"
 
 
 class CutData(Fault):
     """Everybody's way to a chunkserver; its own ways out stay."""
+    longest_s = 9
 
     def choose(self):
         self.command = self.random.choice(
             ["stall both", "stall up", "stall down", "reset", "delay 30", "delay 300"])
 
-    def __str__(self):
-        return f"CutData ({self.command}) of chunkserver {self.victim}"
+    def relay(self):
+        return f"data{self.victim}"
 
     def hurt(self):
-        self.rounds.relays[f"data{self.victim}"].tell(self.command)
-        self.wait(1, 9)
+        self.rounds.relays[self.relay()].tell(self.command)
+        self.wait(1, self.longest_s)
 
 
 class CutHeartbeats(CutData):
     """A chunkserver's way to the metaserver."""
 
-    def __str__(self):
-        return f"CutHeartbeats ({self.command}) of chunkserver {self.victim}"
-
-    def hurt(self):
-        self.rounds.relays[f"control{self.victim}"].tell(self.command)
-        self.wait(1, 9)
+    def relay(self):
+        return f"control{self.victim}"
 
 
 class CutClient(CutData):
     """The second client's way to the metaserver, for less than makes it lose its session."""
     mode = "errors"  # what others ask of a silent session is taken from it
+    of_chunkserver = False
+    longest_s = 8
 
-    def __str__(self):
-        return f"CutClient ({self.command})"
-
-    def hurt(self):
-        self.rounds.relays["client"].tell(self.command)
-        self.wait(1, 8)
+    def relay(self):
+        return "client"
 
 
 class KillClient(Fault):
     """Its supervisor starts another; what it had not written yet is an error of the close."""
     mode = "errors"
-
-    def __str__(self):
-        return "KillClient"
+    of_chunkserver = False
 
     def hurt(self):
         self.rounds.kill_client()
@@ -132,9 +125,7 @@ class KillClient(Fault):
 
 class StopClient(Fault):
     mode = "errors"
-
-    def __str__(self):
-        return "StopClient"
+    of_chunkserver = False
 
     def hurt(self):
         pid = self.rounds.client_pid()
@@ -145,9 +136,7 @@ class StopClient(Fault):
 
 class EvictClient(Fault):
     mode = "errors"
-
-    def __str__(self):
-        return "EvictClient"
+    of_chunkserver = False
 
     def hurt(self):
         self.rounds.evict_client()
@@ -176,9 +165,7 @@ class CutAllPower(Fault):
     mode = "loose"
     lost = True
     needs_disks = True
-
-    def __str__(self):
-        return "CutAllPower"
+    of_chunkserver = False
 
     def hurt(self):
         self.rounds.cut_power(sorted(self.rounds.CHUNKSERVERS))

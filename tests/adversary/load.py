@@ -107,6 +107,15 @@ class Load:
         if self.mode() == "strict":  # else an earlier close's bytes may have been lost before
             self.since_sync[name] = {i: set(now) for i, now in self.now[name].items()}
 
+    def forget_pages(self, name, folder):
+        """What the kernel of that mount keeps may be what the servers have lost."""
+        try:
+            fd = os.open(self.path(name, folder), os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(fd)
+
     def read(self, name, first, count, folder=None):
         loose = self.mode() == "loose"
         try:
@@ -146,6 +155,8 @@ class Load:
             if lost:
                 self.now[name] = {i: set(g) for i, g in self.since_sync[name].items()}
             for folder in folders:
+                if lost:
+                    self.forget_pages(name, folder)
                 for i, generation in enumerate(self.read(name, 0, count, folder)):
                     if i in self.now[name]:
                         self.now[name][i] = {generation}

@@ -28,7 +28,7 @@ class Rounds(ServersByHand):
 
     def setUp(self):
         super().setUp()
-        self.relays, self.disks, self.boot_ids = {}, {}, {}
+        self.relays, self.disks = {}, {}
         self.kinds, self.left_out = faults.possible()
         if not self.left_out:
             # What is unmounted here must be unmounted in the servers' namespaces too (command()).
@@ -52,16 +52,16 @@ class Rounds(ServersByHand):
                 f'metaserver = "127.0.2.{number}:{self.port + 1}"']
 
     def new_boot_id(self, number):
-        self.boot_ids[number] = self.at(f"boot-id{number}")
-        with open(self.boot_ids[number], "w") as file:
-            file.write(f"{uuid.UUID(int=random.getrandbits(128), version=4)}\n")
+        with open(self.at(f"boot-id{number}"), "w") as file:
+            file.write(f"{uuid.uuid4()}\n")
 
     def command(self, name, executable):
         command = super().command(name, executable)
         number = int(name[-1]) if name[-1].isdigit() else None
-        if number not in self.boot_ids:
+        if number not in self.disks:
             return command
-        script = f'mount --bind {self.boot_ids[number]} /proc/sys/kernel/random/boot_id && exec "$@"'
+        script = (f'mount --bind {self.at(f"boot-id{number}")} /proc/sys/kernel/random/boot_id && '
+                  'exec "$@"')
         return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", script, "sh", *command]
 
     def begin(self):

@@ -15,6 +15,10 @@ class ScriptedTransport : public MetaTransport {
       static_cast<wire::OpenSessionResponse&>(*response).set_session_id(++session);
       return absl::OkStatus();
     }
+    if (method == wire::METHOD_SESSION_HEARTBEAT) {
+      told.push_back(static_cast<const wire::SessionHeartbeatRequest&>(request));
+      mkdirs_before = seen.size();
+    }
     if (method != wire::METHOD_MKDIR) return absl::OkStatus();
     seen.push_back(static_cast<const wire::MkdirRequest&>(request).context());
     if (script.empty()) return absl::OkStatus();
@@ -26,6 +30,8 @@ class ScriptedTransport : public MetaTransport {
   uint64_t session = 0;
   std::vector<absl::Status> script;
   std::vector<wire::MetaContext> seen;
+  std::vector<wire::SessionHeartbeatRequest> told;
+  size_t mkdirs_before = 0;  // the last of them
 };
 
 struct Fixture {
@@ -79,6 +85,25 @@ TEST_CASE("an unknown session is opened anew and a request it never carried out 
   REQUIRE(f.Mkdir().ok());
   REQUIRE(lost == SessionId(1));
   REQUIRE(f.transport.seen[1].session_id() == 2);
+}
+
+TEST_CASE("a new session knows what is open before anything is asked in it",
+          "[client][meta_client]") {
+  Fixture f;
+  f.holds.Hold(InodeNumber(7), /*write=*/false);
+  f.holds.Hold(InodeNumber(8), /*write=*/true);
+  f.transport.script = {WithReason(absl::FailedPreconditionError("?"), Reason::kSessionUnknown)};
+  REQUIRE(f.Mkdir().ok());
+  REQUIRE(f.transport.told.size() == 1);
+  REQUIRE(f.transport.mkdirs_before == 1);  // the one that was refused
+  const wire::SessionHeartbeatRequest& told = f.transport.told[0];
+  REQUIRE(told.session_id() == 2);
+  REQUIRE(told.whole());
+  REQUIRE(told.hold_version() == f.holds.version());
+  REQUIRE(told.opened_size() == 1);
+  REQUIRE(told.opened(0) == 7);
+  REQUIRE(told.opened_write_size() == 1);
+  REQUIRE(told.opened_write(0) == 8);
 }
 
 TEST_CASE("what belongs to one session is not done in the next", "[client][meta_client]") {

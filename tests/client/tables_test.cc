@@ -58,6 +58,25 @@ TEST_CASE("the last writer's close is reported while readers stay", "[client][ho
   REQUIRE(List(whole.opened()) == Inos{5});
 }
 
+TEST_CASE("who gives a lease up names what was opened under it and not told of",
+          "[client][hold_table]") {
+  HoldTable holds;
+  holds.Hold(InodeNumber(5), false);
+  wire::SessionHeartbeatRequest report;
+  holds.FillReport(false, &report);
+  holds.Acknowledge();
+  holds.Hold(InodeNumber(6), false);
+  holds.FillReport(false, &report);  // on its way
+  holds.Hold(InodeNumber(7), true);
+  holds.Hold(InodeNumber(8), false);
+  holds.Release(InodeNumber(8), false);
+  wire::EventAck ack;
+  holds.FillUntold(&ack);
+  REQUIRE(List(ack.opened()) == Inos{6});
+  REQUIRE(List(ack.opened_write()) == Inos{7});
+  REQUIRE(ack.hold_version() == holds.version());
+}
+
 wire::Entry EntryOf(uint64_t ino, uint64_t change = 1, uint64_t version = 1) {
   wire::Entry e;
   e.mutable_attr()->set_ino(ino);

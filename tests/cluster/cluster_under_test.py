@@ -166,6 +166,16 @@ class ClusterUnderTest:
         listing = self.admin("target", "ls")
         return listing["targets"] if isinstance(listing, dict) else listing
 
+    def target_of(self, number):
+        """Id of the first target of chunkserver `number`."""
+        folder = os.path.join(self.dir, f"cs{number}") + os.sep
+        return next(target["target"] for target in self.targets()
+                    if target["path"].startswith(folder))
+
+    def members_of_all_groups(self):
+        return {member["target"] for group in self.admin("group", "ls")
+                for member in group["members"]}
+
     def log_tails(self, lines=25):
         text = []
         folder = os.path.join(self.dir, "logs")

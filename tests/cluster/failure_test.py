@@ -67,14 +67,6 @@ class FailureTest(harness.ClusterTest):
         self.cluster.admin("repair", "status", "--wait", "--timeout", "120")
         self.assertTrue(self.all_in_sync())
 
-    def members_of_all_groups(self):
-        return {member["target"] for group in self.groups() for member in group["members"]}
-
-    def target_of(self, number):
-        folder = os.path.join(self.cluster.dir, f"cs{number}") + os.sep
-        return next(target["target"] for target in self.cluster.targets()
-                    if target["path"].startswith(folder))
-
     def make_files(self, count=40):
         """Files of many sizes, each with chunks on other groups."""
         files = {}
@@ -123,9 +115,9 @@ class FailureTest(harness.ClusterTest):
 
     def kill_and_return(self, victims):
         files = self.make_files()
-        ids = {self.target_of(victim) for victim in victims}
+        ids = {self.cluster.target_of(victim) for victim in victims}
         self.kill_and_watch(victims, files)
-        wait_for(lambda: not ids & self.members_of_all_groups(), 30, "groups without the dead")
+        wait_for(lambda: not ids & self.cluster.members_of_all_groups(), 30, "groups without the dead")
         for name in self.random.sample(sorted(files), 10):  # what changes while it is away
             if self.random.random() < 0.3:
                 os.unlink(self.path(name))

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs the whole-cluster tests, several files at a time, each class on a cluster of its own."""
+"""Runs the whole-cluster tests, each file after the other, each class on a cluster of its own."""
 
 import argparse
 import glob
@@ -49,8 +49,7 @@ def parse_arguments():
     parser.add_argument("--logs", metavar="DIR", help="keep the logs of failing tests here")
     parser.add_argument("--list", action="store_true", help="print the tests' names")
     parser.add_argument("--file", metavar="NAME", help="only the tests of NAME.py")
-    parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1),
-                        help="files at a time (as many as there are CPUs, at most 4)")
+    parser.add_argument("--jobs", type=int, default=1, help="files at a time (1)")
     parser.add_argument("--counts", metavar="FILE", help="write 'passed failed skipped' here")
     return parser.parse_args()
 
