@@ -178,8 +178,11 @@ void ChunkServer::Parts::FollowSettings() {
   ClusterSettings own;
   own.sync_bytes_per_second = options.sync_bytes_per_second;
   own.reserve_bytes = options.reserve_bytes;
+  own.scrub_every = absl::Hours(24) * options.scrub_days;
   settings.emplace(own, [this](const ClusterSettings& now) {
     sync->SetRate(now.sync_bytes_per_second);
+    repair->SetRate(now.sync_bytes_per_second);
+    scrubber->SetEvery(now.scrub_every);
     for (const auto& target : targets->all()) {
       if (target->is_open()) target->store->SetReserve(now.reserve_bytes);
     }

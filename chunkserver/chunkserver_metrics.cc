@@ -62,15 +62,22 @@ void AddSpace(const MetricSources& from, std::vector<Metric>* metrics) {
   ByTarget free(Kind::kGauge, "free_bytes", "Above the reserve.");
   ByTarget stored(Kind::kGauge, "stored_bytes", "In its chunks.");
   ByTarget chunks(Kind::kGauge, "chunks", "That it holds.");
+  ByTarget damaged(Kind::kGauge, "damaged_chunks", "Whose copy here is bad at this moment.");
+  ByTarget lost(Kind::kGauge, "lost_chunks", "Of them: no other copy in sync is good either.");
+  ByTarget repaired(Kind::kCounter, "repaired_chunks_total", "Mended since the server started.");
   absl::flat_hash_map<uint32_t, const Target*> by_id;
   for (const auto& target : from.targets->all()) by_id[target->target_id().value()] = target.get();
   for (const wire::TargetHealth& health : from.health->Last()) {
+    if (health.target_id() == 0) continue;  // not registered yet
     auto target = by_id.find(health.target_id());
     if (target == by_id.end() || !target->second->is_open()) continue;
     capacity.Add(*target->second, health.capacity_bytes());
     free.Add(*target->second, health.free_bytes());
     stored.Add(*target->second, health.stored_bytes());
     chunks.Add(*target->second, health.chunks());
+    damaged.Add(*target->second, health.damaged_chunks());
+    lost.Add(*target->second, health.lost_chunks());
+    repaired.Add(*target->second, health.repaired_chunks());
   }
   ByTarget syncing(Kind::kGauge, "syncing_groups", "Groups where it is not in sync yet.");
   ByTarget compared(Kind::kGauge, "sync_chunks", "Compared while it catches up.");
@@ -82,7 +89,8 @@ void AddSpace(const MetricSources& from, std::vector<Metric>* metrics) {
     compared.Add(*target->second, progress.chunks_done());
     fetched.Add(*target->second, progress.bytes_fetched());
   }
-  for (ByTarget* metric : {&capacity, &free, &stored, &chunks, &syncing, &compared, &fetched}) {
+  for (ByTarget* metric : {&capacity, &free, &stored, &chunks, &damaged, &lost, &repaired, &syncing,
+                           &compared, &fetched}) {
     metrics->push_back(metric->Take());
   }
 }

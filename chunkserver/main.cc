@@ -50,8 +50,10 @@ void AddOptions(CLI::App& app, ChunkserverOptions& options) {
       app, "--sync-rate", options.sync_bytes_per_second,
       "bytes a second to fetch from other copies to catch up, unless sync.rate is set; "
       "0: no limit");
-  app.add_option("--scrub-days", options.scrub_days,
-                 "days in which all chunks of a target are read and checked; 0: only on order")
+  app.add_option(
+         "--scrub-days", options.scrub_days,
+         "days in which all chunks of a target are read and checked, unless scrub.every is set; "
+         "0: only on order")
       ->check(CLI::Range(0.0, 3650.0));
   penstock::AddDuration(app, "--heartbeat-timeout", options.heartbeat_timeout,
                         "limit of one call to the metaserver");

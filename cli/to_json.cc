@@ -21,10 +21,9 @@ Json ToJson(const wire::Address& address) {
 }
 
 Json ToJson(const wire::PeerTransport& peer) {
-  return {{"peer", peer.peer()},
-          {"transport", peer.transport()},
-          {"connections", peer.connections()},
-          {"reason", peer.reason()}};
+  return {{"peer", peer.peer()},           {"server", peer.server_id()},
+          {"transport", peer.transport()}, {"connections", peer.connections()},
+          {"slow", peer.slow()},           {"reason", peer.reason()}};
 }
 
 template <typename Repeated>

@@ -4,10 +4,9 @@
 // itself.
 //
 // - A read goes to any in-sync member, spread by chunk; an error goes to the others; what takes
-// much
-//   longer than usual is asked of another one as well; a member with a pending version sends the
-//   read to the tail. An absent or short chunk is believed only when all in-sync members that can
-//   be reached agree.
+//   much longer than usual is asked of another one as well; a member with a pending version sends
+//   the read to the tail. An absent or short chunk is believed only when all in-sync members that
+//   can be reached agree.
 // - A change goes to the head, always with its one stamp, so a repeat happens once.
 #pragma once
 
@@ -64,7 +63,7 @@ class ChunkClient : public ChunkApi {
     ChunkPiece piece;
     absl::Span<char> into;
     Member member;
-    absl::Time started;
+    absl::Duration started;  // Clock::SinceBoot()
   };
   struct Batch;  // items of one call that go to one server together
 
@@ -93,7 +92,7 @@ class ChunkClient : public ChunkApi {
                                               std::unique_ptr<ChunkServers::Reply> reply,
                                               const OpContext& op);
   absl::StatusOr<wire::ChunkResult> TakeReply(const ReadTarget& read, ChunkServers::Reply* reply);
-  static size_t WaitBegun(absl::Span<ChunkServers::Reply* const> replies, absl::Time until,
+  static size_t WaitBegun(absl::Span<ChunkServers::Reply* const> replies, absl::Duration until,
                           const OpContext& op);
   std::unique_ptr<ChunkServers::Reply> StartHedge(const ReadTarget& slow, ReadTarget* other,
                                                   const OpContext& op);

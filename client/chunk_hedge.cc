@@ -15,7 +15,7 @@ constexpr absl::Duration kStartWithin = absl::Milliseconds(50);
 
 // Which of the replies has begun to arrive; also when the call was interrupted, which shows when it
 // is finished. `replies.size()`: none yet.
-size_t ChunkClient::WaitBegun(absl::Span<ChunkServers::Reply* const> replies, absl::Time until,
+size_t ChunkClient::WaitBegun(absl::Span<ChunkServers::Reply* const> replies, absl::Duration until,
                               const OpContext& op) {
   absl::InlinedVector<int, 2> fds;
   for (size_t i = 0; i < replies.size(); ++i) {
@@ -23,7 +23,7 @@ size_t ChunkClient::WaitBegun(absl::Span<ChunkServers::Reply* const> replies, ab
     if (fds.back() < 0) return i;
   }
   net::WaitLimit limit;
-  limit.deadline = SystemClock()->SinceBoot() + std::max(until - absl::Now(), absl::ZeroDuration());
+  limit.deadline = until;
   if (op.interrupt != nullptr) limit.interrupt_fd = op.interrupt->fd();
   const auto ready = net::WaitForAny(fds, limit);
   if (ready.ok()) return *ready;
@@ -41,7 +41,9 @@ std::unique_ptr<ChunkServers::Reply> ChunkClient::StartHedge(const ReadTarget& s
     *other = slow;
     other->member = member;
     auto reply = StartRead(*other, op, kStartWithin);
-    return reply.ok() ? *std::move(reply) : nullptr;
+    if (reply.ok()) return *std::move(reply);
+    pace_.GiveBackHedge();
+    break;
   }
   return nullptr;
 }
@@ -58,28 +60,33 @@ absl::StatusOr<wire::ChunkResult> ChunkClient::AwaitRead(ReadTarget& read,
                                                          const OpContext& op) {
   const ServerId asked = read.member.server;
   const size_t bytes = read.piece.length;
-  if (WaitBegun({reply.get()}, read.started + pace_.HedgeAfter(bytes), op) == 0) {
-    const absl::Duration took = absl::Now() - read.started;
+  const absl::Duration over = read.started + options_.read_try;
+  const absl::Duration patience = std::min(pace_.HedgeAfter(bytes), options_.read_try);
+  ReadTarget other;
+  std::unique_ptr<ChunkServers::Reply> second;
+  const bool begun = WaitBegun({reply.get()}, read.started + patience, op) == 0;
+  if (!begun && patience < options_.read_try) second = StartHedge(read, &other, op);
+  if (second == nullptr) {
+    if (!begun) WaitBegun({reply.get()}, over, op);
+    const absl::Duration took = SystemClock()->SinceBoot() - read.started;
     auto result = TakeReply(read, reply.get());
     if (result.ok()) pace_.Answered(asked, bytes, took);
     return result;
   }
-  ReadTarget other;
-  std::unique_ptr<ChunkServers::Reply> second = StartHedge(read, &other, op);
-  if (second == nullptr) return TakeReply(read, reply.get());
-  if (WaitBegun({reply.get(), second.get()}, read.started + options_.read_try, op) == 1) {
+  if (WaitBegun({reply.get(), second.get()}, over, op) == 1) {
     auto result = TakeReply(other, second.get());
     if (!result.ok()) return TakeReply(read, reply.get());
-    pace_.Overtaken(asked, bytes, absl::Now() - read.started, absl::Now());
+    pace_.Overtaken(asked, bytes, SystemClock()->SinceBoot() - read.started, absl::Now());
     read.member = other.member;
     return result;
   }
+  const absl::Duration took = SystemClock()->SinceBoot() - read.started;
   auto result = TakeReply(read, reply.get());
-  if (result.ok()) pace_.Answered(asked, bytes, absl::Now() - read.started);
+  if (result.ok()) pace_.Answered(asked, bytes, took);
   if (result.ok() || !CheckInterrupt(op).ok()) return result;
   auto late = TakeReply(other, second.get());
   if (!late.ok()) return result;
-  pace_.Overtaken(asked, bytes, absl::Now() - read.started, absl::Now());
+  pace_.Overtaken(asked, bytes, SystemClock()->SinceBoot() - read.started, absl::Now());
   read.member = other.member;
   return late;
 }

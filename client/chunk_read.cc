@@ -41,7 +41,7 @@ absl::StatusOr<ReadOutcome> ChunkClient::Read(const FileLayout& layout, uint64_t
 
 absl::StatusOr<std::unique_ptr<ChunkServers::Reply>> ChunkClient::StartRead(
     ReadTarget& read, const OpContext& op, absl::Duration start_within) {
-  read.started = absl::Now();
+  read.started = SystemClock()->SinceBoot();
   wire::ReadChunksRequest request;
   wire::ChunkRead* wire = request.add_reads();
   SetKey(read.key, wire->mutable_key());
@@ -61,6 +61,10 @@ absl::StatusOr<wire::ChunkResult> ChunkClient::FinishRead(const ReadTarget& read
   wire::ReadChunksResponse response;
   size_t received = 0;
   RETURN_IF_ERROR(reply->Finish(&response, {&into, 1}, &received));
+  // It lay there while another one was waited for: nobody vouches for it any more.
+  if (SystemClock()->SinceBoot() - read.started > options_.read_try) {
+    return absl::DeadlineExceededError("a reply came too late to be used");
+  }
   if (response.results_size() != 1) return absl::DataLossError("read: not one result");
   wire::ChunkResult result = std::move(*response.mutable_results(0));
   RETURN_IF_ERROR(StatusOf(result));

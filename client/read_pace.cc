@@ -19,6 +19,12 @@ bool ReadPace::TakeHedge() {
   return true;
 }
 
+void ReadPace::GiveBackHedge() {
+  absl::MutexLock lock(&mu_);
+  saved_hedges_ += 1;
+  --counters_.hedged;
+}
+
 void ReadPace::Note(Server& server, size_t kind, absl::Duration took) {
   Recent& recent = server.recent[kind];
   recent.seconds[recent.count++ % kSamples] = static_cast<float>(absl::ToDoubleSeconds(took));

@@ -38,6 +38,7 @@ class ReadPace {
   absl::Duration HedgeAfter(size_t bytes) const;
   // Whether there is one left to spend; spends it.
   bool TakeHedge();
+  void GiveBackHedge();  // it could not be sent
 
   // The server began to answer a read, so long after it was sent.
   void Answered(ServerId server, size_t bytes, absl::Duration took);

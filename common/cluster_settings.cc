@@ -97,6 +97,8 @@ const std::vector<Setting>& AllSettings() {
        "bytes that each chunkserver fetches to bring its targets in sync"},
       {"space.reserve", Kind::kSize, &ClusterSettings::reserve_bytes, "0B", "1024TiB",
        "space of each target's disk that chunks never take"},
+      {"scrub.every", Kind::kDuration, &ClusterSettings::scrub_every, "1h", "3650d",
+       "in which each chunkserver reads and checks all that its disks hold"},
   };
   return kAll;
 }

@@ -21,6 +21,7 @@ struct ClusterSettings {
   absl::Duration repair_after = absl::Minutes(10);  // more where repairs take longer
   uint64_t sync_bytes_per_second = 200 * kMiB;      // 0: as fast as it goes
   uint64_t reserve_bytes = 1 * kGiB;                // of each disk
+  absl::Duration scrub_every = absl::Hours(24 * 14);
   friend bool operator==(const ClusterSettings&, const ClusterSettings&) = default;
 };
 

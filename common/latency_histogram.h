@@ -29,6 +29,7 @@ class LatencyHistogram {
   };
 
   void Observe(absl::Duration took) {
+    took = std::max(took, absl::ZeroDuration());  // the clock may be set back
     const double seconds = absl::ToDoubleSeconds(took);
     size_t bucket = 0;
     while (bucket < kBoundsSeconds.size() && seconds > kBoundsSeconds[bucket]) ++bucket;

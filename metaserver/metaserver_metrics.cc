@@ -60,6 +60,8 @@ void AddRepair(const wire::RepairInfo& repair, Metrics* metrics) {
   Gauge(metrics, "penstock_metaserver_repair_waiting_groups",
         "Groups that wait for a target to return, or for another to take its place.",
         repair.missing());
+  Gauge(metrics, "penstock_metaserver_repair_moving_groups",
+        "Groups where a copy moves to another target.", repair.moving());
 }
 
 void AddClients(const MetricSources& sources, Metrics* metrics) {
@@ -114,7 +116,10 @@ std::vector<Metric> MetaserverMetrics(const MetricSources& sources) {
   AddMembership(view, &metrics);
   AddRepair(view.repair, &metrics);
   Gauge(&metrics, "penstock_metaserver_problems", "Problems that `penstock status` shows.",
-        view.problems.size());
+        sources.admin->Problems(view).size());
+  Gauge(&metrics, "penstock_metaserver_read_only",
+        "1 while its disk is too full for changes of metadata.",
+        sources.space->Problem().empty() ? 0u : 1u);
   Gauge(&metrics, "penstock_metaserver_capacity_bytes", "Of all disks, each counted once.",
         view.capacity_bytes);
   Gauge(&metrics, "penstock_metaserver_free_bytes", "Of all disks that are online.",

@@ -9,7 +9,9 @@
 #include "metaserver/locks/file_locks.h"
 #include "metaserver/namespace.h"
 #include "metaserver/reclaim/reclaimer.h"
+#include "metaserver/service/admin_service.h"
 #include "metaserver/service/meta_service.h"
+#include "metaserver/space_guard.h"
 
 namespace penstock::metaserver {
 
@@ -20,6 +22,8 @@ struct MetricSources {
   const Reclaimer* reclaimer = nullptr;
   const MetaService* service = nullptr;
   const net::RpcServer* rpc = nullptr;
+  const AdminService* admin = nullptr;
+  const SpaceGuard* space = nullptr;
 };
 
 std::vector<Metric> MetaserverMetrics(const MetricSources& sources);

@@ -165,7 +165,9 @@ absl::Status Metaserver::ServeMetrics() {
                               .locks = file_locks_.get(),
                               .reclaimer = reclaimer_.get(),
                               .service = meta_service_.get(),
-                              .rpc = rpc_.get()};
+                              .rpc = rpc_.get(),
+                              .admin = admin_service_.get(),
+                              .space = space_.get()};
   auto source = [sources] { return MetaserverMetrics(sources); };
   ASSIGN_OR_RETURN(metrics_, MetricsServer::Listen(options_.metrics, source));
   return absl::OkStatus();

@@ -50,6 +50,7 @@ class CopyRepair {
   void Stop();
   // Goes once through what is damaged and due; the thread does so again and again.
   void Round();
+  void SetRate(uint64_t bytes_per_second) { rate_.Set(bytes_per_second); }
 
  private:
   enum class Outcome : uint8_t {

@@ -23,7 +23,7 @@ constexpr int kNice = 15;
 }  // namespace
 
 Scrubber::Scrubber(const Parts& parts, const ScrubOptions& options)
-    : parts_(parts), options_(options) {
+    : parts_(parts), options_(options), every_s_(absl::ToInt64Seconds(options.every)) {
   for (const auto& target : parts_.targets->all()) {
     if (!target->is_open()) continue;
     lanes_.push_back(std::make_unique<Lane>());
@@ -123,17 +123,17 @@ void Scrubber::TakeOrder(Lane& lane) {
 bool Scrubber::IsDue(const Lane& lane) const {
   if (lane.state.ordered) return true;
   // Before the number is known nobody could be told what was found.
-  if (options_.every == absl::ZeroDuration() || !lane.target->target_id().valid()) return false;
+  if (every() == absl::ZeroDuration() || !lane.target->target_id().valid()) return false;
   const absl::Time last = absl::FromUnixSeconds(lane.state.started_s);
-  return lane.state.started_s == 0 || parts_.clock->Now() - last >= options_.every;
+  return lane.state.started_s == 0 || parts_.clock->Now() - last >= every();
 }
 
 uint64_t Scrubber::RateOf(const Lane& lane) const {
   if (lane.state.ordered) return lane.state.max_bytes_per_second;
   const auto space = lane.target->store->Space();
-  const absl::Duration every =
-      options_.every > absl::ZeroDuration() ? options_.every : ScrubOptions().every;
-  return ScrubPace::RateFor(space.ok() ? space->stored_bytes : 0, every);
+  const absl::Duration within = every();
+  return ScrubPace::RateFor(space.ok() ? space->stored_bytes : 0,
+                            within > absl::ZeroDuration() ? within : ScrubOptions().every);
 }
 
 void Scrubber::ReadSome(Lane& lane) {

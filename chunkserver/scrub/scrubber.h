@@ -8,6 +8,7 @@
 #include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -40,6 +41,9 @@ class Scrubber {
 
   void Start();
   void Stop();
+
+  // A pass by itself; zero: only on order.
+  void SetEvery(absl::Duration every) { every_s_ = absl::ToInt64Seconds(every); }
 
   // Of a heartbeat's answer; one that was taken before changes nothing.
   void Take(absl::Span<const wire::ScrubOrder> orders) ABSL_LOCKS_EXCLUDED(mu_);
@@ -75,9 +79,11 @@ class Scrubber {
   void Save(Lane& lane, bool now);
   void Show(Lane& lane) ABSL_LOCKS_EXCLUDED(mu_);
   uint64_t RateOf(const Lane& lane) const;
+  absl::Duration every() const { return absl::Seconds(every_s_.load()); }
 
   const Parts parts_;
   const ScrubOptions options_;
+  std::atomic<int64_t> every_s_;
   StopFlag stop_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // of each open target; fixed after the construction
   mutable absl::Mutex mu_;                    // innermost; never held over a disk

@@ -5,10 +5,12 @@
 #include <absl/strings/str_join.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <set>
 
 #include "cli/human.h"
+#include "common/status.h"
 
 namespace penstock::cli {
 namespace {
@@ -60,7 +62,11 @@ class ClusterChecks {
         continue;
       }
       const absl::Duration left = *ends - machine_.Now();
-      const std::string fix = "make another by `penstock key cert` and start the servers again";
+      const bool signs = absl::string_view(name) == "ca.crt";
+      const std::string fix =
+          signs ? "make a new CA by `penstock key ca` and new certificates by `penstock key cert`, "
+                  "give them to every server and administrator and start the servers again"
+                : "make another by `penstock key cert` and start the servers again";
       if (left <= absl::ZeroDuration()) {
         Add(Problem("certificate", absl::StrCat(path, " has expired"), fix));
       } else if (left < kSoon) {
@@ -154,6 +160,11 @@ class ClusterChecks {
       const std::string name =
           absl::StrCat("target ", info.target().target_id(), " (", info.target().path(), ")");
       const absl::StatusOr<DirectoryFacts> found = machine_.LookAt(info.target().path());
+      if (ErrnoOf(found.status()) == EACCES) {
+        Add(Warning("disk", absl::StrCat(name, " may not be looked at by this user"),
+                    "run `penstock doctor` as root"));
+        continue;
+      }
       if (!found.ok()) {
         Add(Problem("disk", absl::StrCat(name, ": ", found.status().message()),
                     "mount its disk and start the chunkserver again"));

@@ -40,7 +40,7 @@ Finding Kernel(const Machine& machine) {
 Finding Fuse(const Machine& machine) {
   const absl::Status opened = machine.OpenDevice("/dev/fuse");
   if (opened.ok()) return Ok("fuse", "/dev/fuse can be opened: this machine can mount");
-  return Problem("fuse", absl::StrCat("nothing can be mounted here: ", opened.message()),
+  return Warning("fuse", absl::StrCat("nothing can be mounted here: ", opened.message()),
                  "modprobe fuse; in a container --device /dev/fuse --cap-add SYS_ADMIN (a machine "
                  "with servers alone needs no FUSE)");
 }
@@ -48,7 +48,7 @@ Finding Fuse(const Machine& machine) {
 Finding FuserMount(const Machine& machine) {
   if (machine.HasProgram("fusermount3")) return Ok("fusermount3", "is installed");
   if (machine.IsRoot()) return Ok("fusermount3", "is not installed; root needs it not");
-  return Problem("fusermount3", "is not installed, so only root can mount",
+  return Warning("fusermount3", "is not installed, so only root can mount",
                  "install the package fuse3, or mount as root");
 }
 

@@ -49,10 +49,10 @@ constexpr NamedOperation kNamed[] = {
 }  // namespace
 
 void OperationTimes::AddTo(std::vector<Metric>* metrics) const {
-  Metric& metric = metrics->emplace_back(
-      Metric::Of(Metric::Kind::kHistogram, "penstock_client_request_seconds",
-                 "How long requests of the kernel took, by what they ask; waits for others (locks, "
-                 "full queues) are in it."));
+  Metric& metric = metrics->emplace_back(Metric::Of(
+      Metric::Kind::kHistogram, "penstock_client_request_seconds",
+      "How long requests of the kernel took, by what they ask; waits for others (recalls, "
+      "full queues) are in it."));
   LatencyHistogram::Snapshot renames;
   for (const NamedOperation& named : kNamed) {
     LatencyHistogram::Snapshot taken = times_[named.opcode].Take();

@@ -118,6 +118,12 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
       response.set_register_again(true);
       return response;
     }
+    // Offline while offline.after was made shorter, it would serve for longer than that when cut
+    // off again. Unheard, it stops serving; its registration is refused and says why.
+    if (2 * server->second.fence_after > settings_->Current().offline_after) {
+      response.set_register_again(true);
+      return response;
+    }
     server->second.heard = sources_.clock->SinceBoot();
     server->second.fence_version = request.fence_version();
     // A version that was never published says nothing.

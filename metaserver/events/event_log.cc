@@ -39,17 +39,31 @@ std::string SeverityName(uint32_t severity) {
   return "unknown";
 }
 
+// One that cannot be read is told of as such: it is no reason to keep the others, or the server's
+// start, from anybody.
 absl::StatusOr<wire::ClusterEvent> Decode(const std::string& key, const std::string& value) {
   record::Event record;
   ASSIGN_OR_RETURN(const uint64_t number, NumberOf(key));
-  if (!record.ParseFromString(value)) return absl::DataLossError("an event cannot be read");
   wire::ClusterEvent event;
   event.set_number(number);
+  if (!record.ParseFromString(value)) {
+    event.set_severity("unknown");
+    event.set_kind("events.damaged");
+    event.set_text("the record of this event cannot be read");
+    return event;
+  }
   event.set_time_us(record.time_us());
   event.set_severity(SeverityName(record.severity()));
   event.set_kind(record.kind());
   event.set_text(record.text());
   return event;
+}
+
+// No more than so many bytes, and no part of a character (UTF-8).
+void Shorten(std::string& text, size_t most) {
+  if (text.size() <= most) return;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  text.resize(most);
 }
 
 }  // namespace
@@ -128,7 +142,7 @@ void EventLog::Queue(Severity severity, std::string kind, std::string text) {
   event.set_time_us(absl::ToUnixMicros(clock_->Now()));
   event.set_severity(static_cast<uint32_t>(severity));
   event.set_kind(std::move(kind));
-  text.resize(std::min(text.size(), options_.max_text_bytes));
+  Shorten(text, options_.max_text_bytes);
   event.set_text(std::move(text));
 }
 
@@ -159,7 +173,9 @@ absl::Status EventLog::Write() {
     }
     const int64_t oldest = absl::ToUnixMicros(clock_->Now() - options_.max_age);
     const uint64_t first = next_ - times_us_.size();
-    while (removed < std::min(times_us_.size(), kMaxRemovedAtOnce) &&
+    // The newest stays, however old: its number goes on after a restart.
+    const size_t kept = written == 0 && !times_us_.empty() ? 1 : 0;
+    while (removed < std::min(times_us_.size() - kept, kMaxRemovedAtOnce) &&
            (times_us_.size() - removed + written > options_.max_events ||
             times_us_[removed] < oldest)) {
       batch.Delete(family, Key(first + removed));

@@ -54,17 +54,24 @@ std::vector<wire::ClientInfo> AdminService::Clients() const {
   return clients;
 }
 
+std::vector<std::string> AdminService::Problems(
+    const ClusterView& view, const std::vector<wire::ClientInfo>& clients) const {
+  std::vector<std::string> problems;
+  if (std::string full = sources_.space->Problem(); !full.empty()) {
+    problems.push_back(std::move(full));
+  }
+  problems.insert(problems.end(), view.problems.begin(), view.problems.end());
+  for (std::string& problem : ClientProblems(clients, view.servers)) {
+    problems.push_back(std::move(problem));
+  }
+  return problems;
+}
+
 grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusRequest*,
                                   wire::StatusResponse* response) {
-  ClusterView view = sources_.cluster->View();
+  const ClusterView view = sources_.cluster->View();
   const std::vector<wire::ClientInfo> clients = Clients();
-  for (std::string& problem : ClientProblems(clients, view.servers)) {
-    view.problems.push_back(std::move(problem));
-  }
-  if (std::string problem = sources_.space->Problem(); !problem.empty()) {
-    response->set_read_only(true);
-    view.problems.insert(view.problems.begin(), std::move(problem));
-  }
+  response->set_read_only(!sources_.space->Problem().empty());
   response->set_cluster_id(sources_.cluster->cluster_id());
   response->set_metaserver_version(PENSTOCK_VERSION);
   response->set_metaserver_address(sources_.address);
@@ -80,7 +87,7 @@ grpc::Status AdminService::Status(grpc::ServerContext*, const wire::StatusReques
   *response->mutable_repair() = view.repair;
   response->set_restored(view.restored);
   *response->mutable_rebalance() = view.rebalance;
-  Copy(view.problems, response->mutable_problems());
+  Copy(Problems(view, clients), response->mutable_problems());
   response->set_capacity_bytes(view.capacity_bytes);
   response->set_free_bytes(view.free_bytes);
   auto counters = sources_.names->Counters(kRootDataset);

@@ -30,6 +30,11 @@ class AdminService final
   };
   explicit AdminService(Sources sources);
 
+  // A line each, the worst first: what `penstock status` shows of this view.
+  std::vector<std::string> Problems(const ClusterView& view) const {
+    return Problems(view, Clients());
+  }
+
   grpc::Status Status(grpc::ServerContext* context, const wire::StatusRequest* request,
                       wire::StatusResponse* response) override;
   grpc::Status ListTargets(grpc::ServerContext* context, const wire::ListTargetsRequest* request,
@@ -84,6 +89,8 @@ class AdminService final
 
  private:
   std::vector<wire::ClientInfo> Clients() const;
+  std::vector<std::string> Problems(const ClusterView& view,
+                                    const std::vector<wire::ClientInfo>& clients) const;
 
   const Sources sources_;
   const absl::Duration started_;

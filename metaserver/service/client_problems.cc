@@ -7,7 +7,7 @@
 namespace penstock::metaserver {
 namespace {
 
-constexpr uint64_t kSilentMs = 10'000;
+constexpr size_t kNamed = 8;  // silent clients
 
 std::string NameOf(uint32_t server, absl::Span<const wire::ServerInfo> servers) {
   for (const wire::ServerInfo& info : servers) {
@@ -24,9 +24,11 @@ std::vector<std::string> ClientProblems(absl::Span<const wire::ClientInfo> clien
                                         absl::Span<const wire::ServerInfo> servers) {
   std::vector<std::string> problems;
   std::map<uint32_t, int> slow;  // by server: clients that say so
+  size_t silent = 0;
   int heard = 0;
   for (const wire::ClientInfo& client : clients) {
-    if (client.last_heartbeat_ms() > kSilentMs) {
+    if (client.stale()) {
+      if (++silent > kNamed) continue;
       problems.push_back(absl::StrCat("client ", client.hostname(), ":", client.mountpoint(),
                                       " is silent for ", client.last_heartbeat_ms() / 1000,
                                       " s: unmount it there if it is gone for good"));
@@ -36,6 +38,10 @@ std::vector<std::string> ClientProblems(absl::Span<const wire::ClientInfo> clien
     for (const wire::PeerTransport& peer : client.transports()) {
       if (peer.slow()) ++slow[peer.server_id()];
     }
+  }
+  if (silent > kNamed) {
+    problems.push_back(absl::StrCat("and ", silent - kNamed,
+                                    " more clients are silent: `penstock client ls` names them"));
   }
   for (const auto& [server, sayers] : slow) {
     problems.push_back(absl::StrCat(

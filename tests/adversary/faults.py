@@ -5,6 +5,7 @@ import os
 import signal
 import time
 
+import disk_faults
 import disks
 
 
@@ -152,6 +153,23 @@ class FillDisk(Fault):
         self.wait(1, 5)
 
 
+class FlipBits(Fault):
+    """On one disk, under the running server; nobody may notice, and a scrub mends all of it."""
+
+    def choose(self):
+        self.count = self.random.randrange(1, 40)
+
+    def __str__(self):
+        return f"{super().__str__()}, {self.count}"
+
+    def hurt(self):
+        # In the first rounds there may be nothing to damage yet.
+        target = self.rounds.at(f"cs{self.victim}", self.rounds.CHUNKSERVERS[self.victim][0])
+        if disk_faults.anything_in_slabs(target):
+            disk_faults.flip_in_slabs(target, self.random, self.count)
+        self.wait(0, 3)
+
+
 class CutPower(Fault):
     """One machine starts again, without what was not synced there. The others have it."""
     needs_disks = True
@@ -173,8 +191,8 @@ class CutAllPower(Fault):
 
 
 ALL = [KillChunkserver, KillMetaserver, KillEverything, StopChunkserver, StopMetaserver, CutData,
-       CutHeartbeats, CutClient, KillClient, StopClient, EvictClient, FillDisk, CutPower,
-       CutAllPower]
+       CutHeartbeats, CutClient, KillClient, StopClient, EvictClient, FillDisk, FlipBits,
+       CutPower, CutAllPower]
 
 
 def possible():

@@ -138,6 +138,14 @@ class Rounds(ServersByHand):
         self.run_command("repair", "status", "--wait", "--timeout", "110",
                          *self.cluster_arguments())
 
+    def scrub(self):
+        """Every copy is looked at; how many were bad. None may be left bad."""
+        report = self.admin("scrub", "start", "--wait", "--timeout", "110")
+        self.assertEqual(len(report), len(self.CHUNKSERVERS), report)
+        for target in report:
+            self.assertEqual((target["repaired"], target["lost"]), (target["found"], 0), target)
+        return sum(target["found"] for target in report)
+
     def set_mode(self, mode):
         with open(self.at("mode.new"), "w") as file:
             file.write(mode)
@@ -162,9 +170,11 @@ class Rounds(ServersByHand):
             worker.start(load.settle, fault.lost, folders[i:] + folders[:i])
         for worker in self.workers:
             worker.result(180)
+        found = self.scrub()
         operations, errors = (sum(each) for each in zip(*counts))
         print(f"round {number}: {fault}, {time.monotonic() - began:.1f} s, "
-              f"{operations} operations, {errors} errors so far", flush=True)
+              f"{operations} operations, {errors} errors so far" +
+              (f", {found} bad copies repaired" if found else ""), flush=True)
 
     def run_rounds(self, count, first=0):
         """Round `first` of a seed is the same however many went before it."""
@@ -174,3 +184,4 @@ class Rounds(ServersByHand):
         self.begin()
         for number in range(first, first + count):
             self.one_round(number, random.Random(f"chaos{harness.seed()}.{number}"))
+        self.assertEqual(self.scrub(), 0, "bad copies after the last round")

@@ -30,11 +30,20 @@ def flip_bit(path, at, generator):
         file.write(bytes([byte ^ (1 << generator.randrange(8))]))
 
 
+def places_in_slabs(target):
+    """(path, offset, length) of what a target's slabs hold."""
+    return [(path, start, length)
+            for path in sorted(glob.glob(os.path.join(target, "slabs", "*.slab")))
+            for start, length in used_ranges(path)]
+
+
+def anything_in_slabs(target):
+    return bool(places_in_slabs(target))
+
+
 def flip_in_slabs(target, generator, count):
     """Flips `count` bits at random places of what a target's slabs hold; (path, offset) of each."""
-    places = []
-    for path in sorted(glob.glob(os.path.join(target, "slabs", "*.slab"))):
-        places += [(path, start, length) for start, length in used_ranges(path)]
+    places = places_in_slabs(target)
     assert places, f"{target} holds nothing"
     flipped = []
     weights = [length for _, _, length in places]

@@ -53,6 +53,10 @@ class ScrapeTest(ServersByHand):
         self.assertEqual(len(read_file(self.at("mnt", "f"))), 3 << 20)  # not from the page cache
         served = {}
         for name, port in list(self.metrics.items()) + [("mount", mount_port)]:
+            if name.startswith("chunk"):  # sampled every second
+                wait_for(lambda port=port: any(
+                    value > 0 for key, value in self.scrape(port)[0].items()
+                    if key.startswith("penstock_chunkserver_target_chunks")), 10, "a sample")
             values, kinds = self.scrape(port)
             served.update(kinds)
             for metric, kind in kinds.items():

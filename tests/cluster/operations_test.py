@@ -33,6 +33,9 @@ class SettingsTest(harness.ClusterTest):
         self.assertEqual(self.value("sync.rate"), "64MiB/s")
         self.assertIn("the default", self.config("unset", "repair.after").stdout)
         self.assertEqual(self.value("repair.after"), "10m")
+        # Until the servers are back, a shorter time is refused because of that.
+        wait_for(lambda: "--fence-after" in self.config("set", "offline.after", "3s",
+                                                        check=False).stderr, 20, "the servers")
         for wrong, reason in ((("set", "repair.aftr", "5m"), "did you mean repair.after"),
                               (("set", "repair.after", "soon"), "1s to 30d"),
                               (("set", "offline.after", "3s"), "--fence-after"),

@@ -96,7 +96,7 @@ TEST_CASE("each shortcoming of a machine is named with its fix", "[cli][doctor]"
                                             Contains("modprobe fuse"));
   REQUIRE(IsOk(CheckNode(machine), "fusermount3"));  // root
   machine.root = false;
-  REQUIRE_THAT(Bad(CheckNode(machine)), Contains("problem fusermount3"));
+  REQUIRE_THAT(Bad(CheckNode(machine)), Contains("warning fusermount3"));
   machine.open_files = {1024, 1 << 20};
   REQUIRE_THAT(Bad(CheckNode(machine)),
                Contains("warning nofile open files: 1024, at most 1048576"));

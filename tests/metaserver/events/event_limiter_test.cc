@@ -8,13 +8,13 @@ TEST_CASE("a crowd of one kind is counted and holds no other kind back", "[metas
   EventLimiter limiter;
   const absl::Duration start = absl::Seconds(100);
   uint64_t admitted = 0;
-  for (int i = 0; i < 1000; ++i) admitted += limiter.Admit("client.connected", start) ? 1 : 0;
+  for (int i = 0; i < 1000; ++i) admitted += limiter.Admit("server.left", start) ? 1 : 0;
   REQUIRE(admitted == EventLimiter::kPerWindow);
   REQUIRE(limiter.Admit("server.left", start));
   REQUIRE(limiter.TakeHeldBack(start + absl::Seconds(59)).empty());
   const auto held_back = limiter.TakeHeldBack(start + absl::Seconds(60));
   REQUIRE(held_back.size() == 1);
-  REQUIRE(held_back[0].first == "client.connected");
+  REQUIRE(held_back[0].first == "server.left");
   REQUIRE(held_back[0].second == 1000 - EventLimiter::kPerWindow);
   REQUIRE(limiter.TakeHeldBack(start + absl::Minutes(5)).empty());
 }

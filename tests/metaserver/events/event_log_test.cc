@@ -7,6 +7,7 @@
 
 #include "common/status.h"
 #include "metaserver/log/single_node_log.h"
+#include "metaserver/store/record_codec.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/temp_dir.h"
 
@@ -22,6 +23,7 @@ class FailingLog : public ReplicatedLog {
     return log_->Commit(std::move(batch), durability);
   }
   absl::Status Sync() override { return log_->Sync(); }
+  absl::Status RecoverFromFullDisk() override { return log_->RecoverFromFullDisk(); }
   uint64_t last_index() const override { return log_->last_index(); }
   uint64_t last_synced_index() const override { return log_->last_synced_index(); }
   std::atomic<bool> broken = false;
@@ -138,6 +140,40 @@ TEST_CASE("a long text is cut off", "[metaserver][events]") {
   fixture.Add(std::string(1000, 'x'));
   REQUIRE(fixture.events->Write().ok());
   REQUIRE(fixture.Texts() == Texts{"xxxxxxxxxx"});
+}
+
+TEST_CASE("a text is not cut within a character, and damage keeps nothing else from being read",
+          "[metaserver][events]") {
+  LogFixture fixture({.max_text_bytes = 10});
+  fixture.Add("123456789\xc3\xa4");
+  REQUIRE(fixture.events->Write().ok());
+  REQUIRE(fixture.Texts() == Texts{"123456789"});
+  rocksdb::WriteBatch batch;
+  std::string key = "event/";
+  AppendBig64(key, 2);
+  batch.Put(fixture.store->family(Family::kCluster), key, "\x0a\xff");
+  REQUIRE(fixture.log->Commit(std::move(batch), Durability::kProcess).ok());
+  fixture.Reopen();
+  fixture.Add("after");
+  REQUIRE(fixture.events->Write().ok());
+  const auto list = fixture.events->List({});
+  REQUIRE(list->events_size() == 3);
+  REQUIRE(list->events(1).kind() == "events.damaged");
+  REQUIRE(list->events(2).text() == "after");
+}
+
+TEST_CASE("the number of the last event goes on, however old it is", "[metaserver][events]") {
+  LogFixture fixture({.max_age = absl::Hours(1)});
+  fixture.Add("one");
+  fixture.Add("two");
+  REQUIRE(fixture.events->Write().ok());
+  fixture.clock.Advance(absl::Hours(2));
+  REQUIRE(fixture.events->Write().ok());
+  REQUIRE(fixture.Texts() == Texts{"two"});
+  fixture.Reopen();
+  fixture.Add("three");
+  REQUIRE(fixture.events->Write().ok());
+  REQUIRE(fixture.events->List({})->last() == 3);
 }
 
 TEST_CASE("those that follow are answered when something happens, and when the log stops",
