@@ -70,7 +70,7 @@ void AddSpace(const MetricSources& from, std::vector<Metric>* metrics) {
   for (const wire::TargetHealth& health : from.health->Last()) {
     if (health.target_id() == 0) continue;  // not registered yet
     auto target = by_id.find(health.target_id());
-    if (target == by_id.end() || !target->second->is_open()) continue;
+    if (target == by_id.end() || !target->second->is_open() || target->second->removed) continue;
     capacity.Add(*target->second, health.capacity_bytes());
     free.Add(*target->second, health.free_bytes());
     stored.Add(*target->second, health.stored_bytes());

@@ -38,8 +38,8 @@ absl::StatusOr<ServerIdentity> Parse(const std::string& path, const std::string&
 
 }  // namespace
 
-const KnownTarget* ServerIdentity::FindPath(const std::string& path) const {
-  for (const KnownTarget& target : targets) {
+KnownTarget* ServerIdentity::FindPath(const std::string& path) {
+  for (KnownTarget& target : targets) {
     if (target.path == path) return &target;
   }
   return nullptr;

@@ -18,7 +18,8 @@ struct KnownTarget {
   std::string path;
   std::string uuid;
   TargetId id;  // 0: not registered yet
-  // Its disk failed: what was acknowledged may be missing. Until the metaserver has heard of it.
+  // Its disk failed, or records of its index were lost: what was acknowledged may be missing. Until
+  // the metaserver has heard of it.
   bool lost_changes = false;
 };
 
@@ -28,7 +29,7 @@ struct ServerIdentity {
   ServerId server_id;  // 0: not registered yet
   std::vector<KnownTarget> targets;
 
-  const KnownTarget* FindPath(const std::string& path) const;
+  KnownTarget* FindPath(const std::string& path);  // nullptr: none
 };
 
 // Loads `dir`/server.json, or makes a new identity of `cluster_id` and saves it.

@@ -88,9 +88,10 @@ std::string HoldDirectory(Target& target, FileSystem* fs) {
   return exists.ok() && *exists ? held : target.path;
 }
 
-std::unique_ptr<Target> OpenOne(const ChunkserverOptions& options, const KnownTarget& known,
-                                const std::string& cluster_id, const std::string& boot_id,
+std::unique_ptr<Target> OpenOne(const ChunkserverOptions& options, KnownTarget& known,
+                                ServerIdentity* identity, const std::string& boot_id,
                                 FileSystem* fs, Clock* clock) {
+  const std::string& cluster_id = identity->cluster_id;
   auto target = std::make_unique<Target>(clock);
   target->path = known.path;
   target->uuid = known.uuid;
@@ -104,6 +105,11 @@ std::unique_ptr<Target> OpenOne(const ChunkserverOptions& options, const KnownTa
     store_options.dir = target->dir;
     store_options.label = known.path;
     store_options.check_index = known.lost_changes;
+    // Known until the metaserver has heard of it, whenever this process ends.
+    store_options.before_loss = [&]() -> absl::Status {
+      known.lost_changes = true;
+      return SaveIdentity(options.dir, *identity, fs);
+    };
     store_options.cluster_id = cluster_id;
     store_options.reserve_bytes = options.reserve_bytes;
     store_options.index_cache_bytes = options.index_cache_bytes;
@@ -138,8 +144,8 @@ absl::StatusOr<std::unique_ptr<Targets>> Targets::Open(const ChunkserverOptions&
   }
   std::vector<std::unique_ptr<Target>> all;
   for (const std::string& path : options.targets) {
-    const KnownTarget* known = identity->FindPath(path);
-    all.push_back(OpenOne(options, *known, identity->cluster_id, boot_id, fs, clock));
+    KnownTarget* known = identity->FindPath(path);
+    all.push_back(OpenOne(options, *known, identity, boot_id, fs, clock));
   }
   for (const KnownTarget& known : identity->targets) {
     if (std::find(options.targets.begin(), options.targets.end(), known.path) ==
@@ -184,6 +190,8 @@ absl::Status Targets::AssignIds(const std::vector<TargetId>& ids, FileSystem* fs
       target.removed.store(true, std::memory_order_release);
       continue;
     }
+    // The metaserver may have been restored from a backup that is older than the removal.
+    target.removed.store(false, std::memory_order_release);
     if (target.target_id() == ids[i]) continue;
     if (target.target_id().valid()) {
       return absl::FailedPreconditionError(absl::StrCat(

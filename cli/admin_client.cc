@@ -35,6 +35,13 @@ absl::StatusOr<AdminClient> AdminClient::Connect(const FoundCluster& cluster) {
   return AdminClient(cluster, wire::Admin::NewStub(*channel));
 }
 
+absl::Status AdminClient::Reconnect() {
+  stub_.reset();  // with what its channel remembers of failures
+  ASSIGN_OR_RETURN(AdminClient fresh, Connect(cluster_));
+  stub_ = std::move(fresh.stub_);
+  return absl::OkStatus();
+}
+
 absl::Status AdminClient::Explain(const grpc::Status& status, absl::Duration timeout) const {
   const absl::Status error = net::FromGrpc(status);
   const std::string where = cluster_.grpc().ToString();

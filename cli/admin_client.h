@@ -18,6 +18,8 @@ namespace penstock::cli {
 class AdminClient {
  public:
   static absl::StatusOr<AdminClient> Connect(const FoundCluster& cluster);
+  // On a new channel: gRPC waits longer and longer between its own tries.
+  absl::Status Reconnect();
 
   absl::StatusOr<wire::StatusResponse> Status(absl::Duration timeout = kTimeout);
   absl::StatusOr<wire::ListTargetsResponse> ListTargets();

@@ -24,7 +24,8 @@ Json ToJson(const wire::SettingInfo& setting);
 Json ToJson(const wire::ClusterEvent& event);
 Json ToJson(const wire::StatusResponse& status);
 
-// "in service", "draining 40 %", "drained", "syncing", "away", "absent", "failed".
+// "in service", "draining 40 %", "drained", "syncing", "away", "away, draining", "away, drained",
+// "absent", "failed".
 std::string ServiceOf(const wire::TargetInfo& target);
 Json ToJson(const wire::MoveShare& share);
 Json ToJson(const wire::RebalanceInfo& rebalance);

@@ -9,18 +9,20 @@
 namespace penstock::cli {
 
 std::string ServiceOf(const wire::TargetInfo& target) {
+  const uint32_t left = target.groups() + target.awaited_by();
   switch (target.target().state()) {
     case wire::TARGET_ONLINE:
       break;
     case wire::TARGET_OFFLINE:
-      return target.draining() ? "away, draining" : "away";
+      if (!target.draining()) return "away";
+      return left == 0 ? "away, drained" : "away, draining";
     default:
       return StateName(target.target().state());
   }
-  if (target.draining() && target.groups() == 0) return "drained";
+  if (target.draining() && left == 0) return "drained";
   if (target.draining()) {
-    const uint32_t all = std::max(target.drain_groups(), target.groups());
-    return absl::StrCat("draining ", 100 * uint64_t{all - target.groups()} / all, " %");
+    const uint32_t all = std::max(target.drain_groups(), left);
+    return absl::StrCat("draining ", 100 * uint64_t{all - left} / all, " %");
   }
   return target.groups_syncing() > 0 ? "syncing" : "in service";
 }
@@ -30,6 +32,19 @@ Json ToJson(const wire::MoveShare& share) {
           {"to", share.to()},
           {"groups", share.groups()},
           {"bytes", share.bytes()}};
+}
+
+std::string OutcomeName(wire::RebalanceOutcome outcome) {
+  switch (outcome) {
+    case wire::REBALANCE_DONE:
+      return "done";
+    case wire::REBALANCE_STOPPED:
+      return "stopped";
+    case wire::REBALANCE_GAVE_UP:
+      return "gave up";
+    default:
+      return "";
+  }
 }
 
 Json ToJson(const wire::RebalanceInfo& info) {
@@ -47,7 +62,8 @@ Json ToJson(const wire::RebalanceInfo& info) {
           {"used_least_percent", info.used_least_permille() / 10.0},
           {"started_s", info.started_s()},
           {"ended_s", info.ended_s()},
-          {"ended", info.ended()}};
+          {"ended", info.ended()},
+          {"outcome", OutcomeName(info.outcome())}};
 }
 
 std::string RebalanceText(const wire::RebalanceInfo& info) {

@@ -9,6 +9,7 @@
 #include "cli/admin_client.h"
 #include "cli/human.h"
 #include "cli/listing.h"
+#include "cli/patient_status.h"
 #include "cli/verbs.h"
 #include "cli/work_progress.h"
 #include "common/status.h"
@@ -41,15 +42,29 @@ absl::Status CheckUsage(const RebalanceOptions& options) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<wire::RebalanceInfo> Ended(const wire::RebalanceInfo& info) {
+  switch (info.outcome()) {
+    case wire::REBALANCE_STOPPED:
+      return absl::CancelledError(absl::StrCat("the rebalance was ", info.ended()));
+    case wire::REBALANCE_GAVE_UP:
+      return absl::AbortedError(absl::StrCat("the rebalance gave up: ", info.ended()));
+    default:
+      return info;
+  }
+}
+
+// Of one that ran meanwhile, CANCELLED or ABORTED when it did not come to its end.
 absl::StatusOr<wire::RebalanceInfo> WaitUntilEnded(AdminClient& admin,
                                                    const RebalanceOptions& options) {
   const absl::Time deadline = options.timeout_s > 0 ? absl::Now() + absl::Seconds(options.timeout_s)
                                                     : absl::InfiniteFuture();
   WorkProgress progress("rebalancing");
+  bool ran = options.action == "start";
   while (true) {
-    ASSIGN_OR_RETURN(wire::StatusResponse status, admin.Status());
+    ASSIGN_OR_RETURN(wire::StatusResponse status, PatientStatus(admin, deadline));
     const wire::RebalanceInfo& info = status.rebalance();
-    if (!info.running()) return info;
+    if (!info.running()) return ran ? Ended(info) : info;
+    ran = true;
     const uint32_t left = info.moving() + info.groups_left();
     if (absl::Now() >= deadline) {
       return absl::DeadlineExceededError(

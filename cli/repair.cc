@@ -9,6 +9,7 @@
 #include "cli/admin_client.h"
 #include "cli/human.h"
 #include "cli/listing.h"
+#include "cli/patient_status.h"
 #include "cli/verbs.h"
 #include "cli/work_progress.h"
 #include "common/status.h"
@@ -35,7 +36,7 @@ absl::StatusOr<wire::StatusResponse> WaitUntilDone(AdminClient& admin,
                                                     : absl::InfiniteFuture();
   WorkProgress progress("repairing");
   while (true) {
-    ASSIGN_OR_RETURN(wire::StatusResponse status, admin.Status());
+    ASSIGN_OR_RETURN(wire::StatusResponse status, PatientStatus(admin, deadline));
     if (IsDone(status)) return status;
     if (absl::Now() >= deadline) {
       return absl::DeadlineExceededError(absl::StrCat(

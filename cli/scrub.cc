@@ -18,6 +18,10 @@ namespace penstock::cli {
 namespace {
 
 constexpr absl::Duration kAskEvery = absl::Seconds(1);
+// After all is read what is repairable was repaired; the rest waits for somebody.
+constexpr absl::Duration kRepairsTake = absl::Seconds(60);
+// A metaserver that was just started has not heard of the servers' orders yet.
+constexpr absl::Duration kHearsWithin = absl::Seconds(10);
 constexpr absl::Duration kRateOver = absl::Seconds(3);  // before that a rate says nothing
 
 struct ScrubOptions {
@@ -29,14 +33,29 @@ struct ScrubOptions {
   double timeout_s = 0;
 };
 
-// A scrub that was ordered is done on a target when it has read all and mended what it could.
-bool IsDone(const wire::TargetScrub& scrub, uint64_t order) {
-  if (scrub.progress().order_done() < order) return false;
-  return std::none_of(scrub.progress().findings().begin(), scrub.progress().findings().end(),
-                      [](const wire::ScrubFinding& finding) {
-                        return finding.outcome() == wire::SCRUB_DAMAGED &&
-                               finding.content_id() != 0;
-                      });
+// A damaged chunk that is being repaired.
+bool IsUnderRepair(const wire::ScrubFinding& finding) {
+  return finding.outcome() == wire::SCRUB_DAMAGED && finding.content_id() != 0;
+}
+
+bool HasUnderRepair(const wire::TargetScrub& scrub) {
+  const auto& findings = scrub.progress().findings();
+  return std::any_of(findings.begin(), findings.end(), IsUnderRepair);
+}
+
+// What the report has that somebody must see to.
+absl::Status OpenFindings(const wire::ListScrubsResponse& scrubs) {
+  uint64_t lost = 0, damaged = 0;
+  for (const wire::TargetScrub& scrub : scrubs.targets()) {
+    lost += std::max<uint64_t>(scrub.progress().lost(), scrub.lost_chunks());
+    for (const wire::ScrubFinding& finding : scrub.progress().findings()) {
+      damaged += finding.outcome() == wire::SCRUB_DAMAGED ? 1 : 0;
+    }
+  }
+  if (lost == 0 && damaged == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(lost, " copies have no good one anywhere, ", damaged,
+                   " findings are not repaired; `penstock scrub report` lists them"));
 }
 
 // On a terminal: one line that is written over.
@@ -78,41 +97,83 @@ class ScrubLine {
   uint64_t first_done_ = 0;
 };
 
-absl::StatusOr<wire::ListScrubsResponse> WaitUntilDone(AdminClient& admin,
-                                                       const ScrubOptions& options,
-                                                       const wire::StartScrubResponse& started) {
-  const absl::Time deadline = options.timeout_s > 0 ? absl::Now() + absl::Seconds(options.timeout_s)
-                                                    : absl::InfiniteFuture();
-  ScrubLine line;
-  while (true) {
-    ASSIGN_OR_RETURN(wire::ListScrubsResponse scrubs, admin.ListScrubs(options.target));
-    size_t left = 0;
+// Follows the order on the targets that it was given to.
+class ScrubWait {
+ public:
+  ScrubWait(const ScrubOptions& options, const wire::StartScrubResponse& started)
+      : options_(options),
+        started_(started),
+        deadline_(options.timeout_s > 0 ? absl::Now() + absl::Seconds(options.timeout_s)
+                                        : absl::InfiniteFuture()) {}
+
+  absl::StatusOr<wire::ListScrubsResponse> Run(AdminClient& admin) {
+    ScrubLine line;
+    while (true) {
+      auto scrubs = admin.ListScrubs(options_.target);
+      // The scrub goes on while the metaserver is away.
+      if (!scrubs.ok() && !absl::IsUnavailable(scrubs.status())) return scrubs.status();
+      if (scrubs.ok()) {
+        ASSIGN_OR_RETURN(const bool done, IsDone(*scrubs));
+        if (done) return scrubs;
+        line.Show(*scrubs);
+      }
+      if (absl::Now() >= deadline_) return TooLate(scrubs.status());
+      absl::SleepFor(std::min(kAskEvery, deadline_ - absl::Now()));
+    }
+  }
+
+ private:
+  absl::StatusOr<bool> IsDone(const wire::ListScrubsResponse& scrubs) {
+    left_ = 0;
+    bool repairing = false, forgotten = false;
     for (const wire::TargetScrub& scrub : scrubs.targets()) {
-      const auto& asked = started.target_ids();
+      const auto& asked = started_.target_ids();
       if (std::find(asked.begin(), asked.end(), scrub.target_id()) == asked.end()) continue;
-      if (IsDone(scrub, started.order())) continue;
+      if (scrub.progress().order_done() >= started_.order()) {
+        repairing = repairing || HasUnderRepair(scrub);
+        continue;
+      }
       if (scrub.state() != wire::TARGET_ONLINE) {
-        return absl::UnavailableError(absl::StrCat(
+        return absl::FailedPreconditionError(absl::StrCat(
             "target ", scrub.target_id(), " is ", StateName(scrub.state()),
             " now: `penstock status` says why, `penstock scrub report` what was found"));
       }
-      if (scrub.ordered() < started.order() && scrub.progress().order() < started.order()) {
-        return absl::AbortedError(
-            "the metaserver was started again before the order was taken: give it again");
-      }
-      ++left;
+      forgotten = forgotten || (scrub.ordered() < started_.order() &&
+                                scrub.progress().order() < started_.order());
+      ++left_;
     }
-    if (left == 0) return scrubs;
-    if (absl::Now() >= deadline) {
-      return absl::DeadlineExceededError(
-          absl::StrCat(Counted(left, "target"), " still scrubbed after ",
-                       HumanDuration(absl::Seconds(options.timeout_s)),
-                       "; it goes on, and `penstock scrub status` says how far it is"));
+    const absl::Time now = absl::Now();
+    if (!forgotten) forgotten_since_ = absl::InfiniteFuture();
+    if (forgotten) forgotten_since_ = std::min(forgotten_since_, now);
+    if (now - forgotten_since_ > kHearsWithin) {
+      return absl::AbortedError(
+          "the metaserver was started again before the order was taken: give it again");
     }
-    line.Show(scrubs);
-    absl::SleepFor(std::min(kAskEvery, deadline - absl::Now()));
+    if (left_ > 0) return false;
+    read_since_ = std::min(read_since_, now);
+    return !repairing || now - read_since_ > kRepairsTake;
   }
-}
+
+  absl::Status TooLate(const absl::Status& asked) const {
+    const std::string after = absl::StrCat(" after ", HumanDuration(deadline_ - begun_));
+    if (!asked.ok()) return Annotate(asked, "the metaserver does not answer" + after);
+    if (left_ == 0) {
+      return absl::DeadlineExceededError("damaged copies still repaired" + after +
+                                         "; `penstock scrub report` lists them");
+    }
+    return absl::DeadlineExceededError(
+        absl::StrCat(Counted(left_, "target"), " still scrubbed", after,
+                     "; it goes on, and `penstock scrub status` says how far it is"));
+  }
+
+  const ScrubOptions& options_;
+  const wire::StartScrubResponse& started_;
+  const absl::Time begun_ = absl::Now();
+  const absl::Time deadline_;
+  absl::Time forgotten_since_ = absl::InfiniteFuture();
+  absl::Time read_since_ = absl::InfiniteFuture();
+  size_t left_ = 0;
+};
 
 void Print(const ScrubOptions& options, const Json& json, const std::string& text) {
   if (options.json) {
@@ -130,9 +191,9 @@ absl::Status Start(const ScrubOptions& options) {
   ASSIGN_OR_RETURN(const wire::StartScrubResponse started,
                    admin.StartScrub(options.target, options.max_rate));
   if (options.wait) {
-    ASSIGN_OR_RETURN(const wire::ListScrubsResponse scrubs, WaitUntilDone(admin, options, started));
+    ASSIGN_OR_RETURN(const wire::ListScrubsResponse scrubs, ScrubWait(options, started).Run(admin));
     Print(options, ScrubReportJson(scrubs), ScrubReportText(scrubs));
-    return absl::OkStatus();
+    return OpenFindings(scrubs);
   }
   Json json = {{"order", started.order()}, {"targets", Json::array()}};
   for (uint32_t id : started.target_ids()) json["targets"].push_back(id);
@@ -173,7 +234,8 @@ void AddScrub(CLI::App& app, Program& program) {
   AddBytes(*start, "--max-rate", options->max_rate,
            "bytes a second, of each target; default: what other work leaves");
   start->add_flag("--wait", options->wait,
-                  "come back when all is read and repaired, with the report");
+                  "come back when all is read and repaired, with the report; exit 1 when something "
+                  "stays damaged");
   start->add_option("--timeout", options->timeout_s, "with --wait: give up after SECONDS (exit 1)")
       ->type_name("SECONDS");
   start->callback([&program, options] { program.run = [options] { return Start(*options); }; });

@@ -52,13 +52,17 @@ absl::Status CheckNewDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ChunkServerEntry> NewChunkserver(const ClusterFile& file) {
+absl::StatusOr<ChunkServerEntry> NewChunkserver(const ClusterDirectory& dir,
+                                                const ClusterFile& file) {
   ChunkServerEntry entry;
   int number = 1;
   const auto is_taken = [&] {
-    return absl::c_any_of(file.chunkservers, [&](const ChunkServerEntry& server) {
-      return server.name == absl::StrCat("cs", number);
-    });
+    const std::string name = absl::StrCat("cs", number);
+    // What one that was removed left there is not the new one's: its server.json knows its targets.
+    std::error_code error;
+    return std::filesystem::exists(dir.Below(name), error) ||
+           absl::c_any_of(file.chunkservers,
+                          [&](const ChunkServerEntry& server) { return server.name == name; });
   };
   while (is_taken()) ++number;
   entry.name = absl::StrCat("cs", number);
@@ -77,7 +81,7 @@ absl::StatusOr<std::string> AddToFile(const AddOptions& options, const ClusterDi
   const std::string word(absl::StripPrefix(path, dir.root + "/"));
   ChunkServerEntry* entry = nullptr;
   if (options.chunkserver.empty()) {
-    ASSIGN_OR_RETURN(ChunkServerEntry fresh, NewChunkserver(file));
+    ASSIGN_OR_RETURN(ChunkServerEntry fresh, NewChunkserver(dir, file));
     file.chunkservers.push_back(std::move(fresh));
     entry = &file.chunkservers.back();
   }

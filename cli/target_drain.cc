@@ -9,6 +9,7 @@
 #include "cli/admin_client.h"
 #include "cli/human.h"
 #include "cli/listing.h"
+#include "cli/patient_status.h"
 #include "cli/verbs.h"
 #include "cli/work_progress.h"
 #include "common/status.h"
@@ -35,26 +36,27 @@ absl::StatusOr<wire::TargetInfo> FindTarget(const wire::StatusResponse& status, 
   return absl::NotFoundError(absl::StrCat("target ", target, " is no longer in the cluster"));
 }
 
-// Until it holds no group.
+// Until it holds no group, and none that is a copy short waits for it.
 absl::StatusOr<wire::TargetInfo> WaitUntilDrained(AdminClient& admin, const DrainOptions& options) {
   const absl::Time deadline = options.timeout_s > 0 ? absl::Now() + absl::Seconds(options.timeout_s)
                                                     : absl::InfiniteFuture();
   WorkProgress progress(absl::StrCat("draining target ", options.target));
   while (true) {
-    ASSIGN_OR_RETURN(wire::StatusResponse status, admin.Status());
+    ASSIGN_OR_RETURN(wire::StatusResponse status, PatientStatus(admin, deadline));
     ASSIGN_OR_RETURN(wire::TargetInfo info, FindTarget(status, options.target));
     if (!info.draining()) {
       return absl::CancelledError(
           absl::StrCat("target ", options.target, " was put back in service meanwhile (undrain)"));
     }
-    if (info.groups() == 0) return info;
+    const uint32_t left = info.groups() + info.awaited_by();
+    if (left == 0) return info;
     if (absl::Now() >= deadline) {
       return absl::DeadlineExceededError(
-          absl::StrCat("target ", options.target, " still holds ", Counted(info.groups(), "group"),
-                       " after ", HumanDuration(absl::Seconds(options.timeout_s)),
+          absl::StrCat("target ", options.target, " has still ", Counted(left, "group"),
+                       " to give away after ", HumanDuration(absl::Seconds(options.timeout_s)),
                        "; the drain goes on, and `penstock status` says what it waits for"));
     }
-    progress.Show(status, info.groups());
+    progress.Show(status, left);
     absl::SleepFor(std::min(kAskEvery, deadline - absl::Now()));
   }
 }
@@ -93,7 +95,7 @@ absl::Status Drain(const DrainOptions& options) {
   } else if (options.wait) {
     std::printf("target %u holds no groups any more; `penstock target remove %u` takes it out\n",
                 options.target, options.target);
-  } else if (!options.dry_run && response.target().groups() > 0) {
+  } else if (!options.dry_run && response.groups() > 0) {
     std::printf("`penstock target ls` shows how far it is; the same command with --wait waits\n");
   }
   return absl::OkStatus();
@@ -123,7 +125,7 @@ CLI::App* AddVerb(CLI::App* noun, const char* name, const char* help,
 
 void AddDrainFlags(CLI::App* verb, const std::shared_ptr<DrainOptions>& options) {
   verb->add_flag("--dry-run", options->dry_run, "only say where its groups would go");
-  verb->add_flag("--wait", options->wait, "come back when it holds no group");
+  verb->add_flag("--wait", options->wait, "come back when it holds no group and none waits for it");
   verb->add_option("--timeout", options->timeout_s, "with --wait: give up after SECONDS (exit 1)")
       ->type_name("SECONDS");
 }

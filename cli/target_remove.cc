@@ -64,6 +64,16 @@ absl::StatusOr<std::string> TakeOut(const ClusterDirectory& dir, const std::stri
   return done;
 }
 
+// The target that lives in the directory now; 0: none. A command that is repeated must not take out
+// one that was added since.
+absl::StatusOr<uint32_t> TargetAt(AdminClient& admin, const std::string& path) {
+  ASSIGN_OR_RETURN(const wire::ListTargetsResponse response, admin.ListTargets());
+  for (const wire::TargetInfo& info : response.targets()) {
+    if (info.target().path() == path) return info.target().target_id();
+  }
+  return 0;
+}
+
 absl::Status Remove(const RemoveOptions& options) {
   ASSIGN_OR_RETURN(FoundCluster cluster, FindCluster(options.cluster));
   ASSIGN_OR_RETURN(AdminClient admin, AdminClient::Connect(cluster));
@@ -73,22 +83,29 @@ absl::Status Remove(const RemoveOptions& options) {
   if (options.json) PrintJson(ToJson(was));
   if (options.dry_run) {
     if (!options.json) {
-      std::printf("nothing was changed; target %u (%s) holds no group and can be removed\n",
-                  options.target, path.c_str());
+      std::printf(
+          "nothing was changed; target %u (%s) %s\n", options.target, path.c_str(),
+          response.removed_before() ? "was removed before" : "holds no group and can be removed");
     }
     return absl::OkStatus();
   }
+  ASSIGN_OR_RETURN(const uint32_t successor, TargetAt(admin, path));
   std::string done;
-  if (!cluster.directory.empty()) {
+  if (!cluster.directory.empty() && successor == 0) {
     ASSIGN_OR_RETURN(done, TakeOut({cluster.directory}, path, options.json));
   }
   if (options.json) return absl::OkStatus();
   std::printf("target %u (%s) is no longer in the cluster\n", options.target, path.c_str());
+  if (successor != 0) {
+    std::printf("its directory holds target %u now, which stays\n", successor);
+    return absl::OkStatus();
+  }
   if (!done.empty()) {
     std::printf("%s\n", done.c_str());
-  } else {
+  } else if (!response.removed_before()) {
     std::printf("take it out of its chunkserver's settings\n");
   }
+  if (response.removed_before()) return absl::OkStatus();  // how much is left there is not known
   std::printf(
       "its directory is left as it is, with %s that nobody needs: delete it when you like\n",
       Counted(was.chunks(), "chunk").c_str());

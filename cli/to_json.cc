@@ -70,6 +70,7 @@ Json ToJson(const wire::TargetInfo& info) {
           {"drain_onto", info.drain_onto()},
           {"drain_groups", info.drain_groups()},
           {"drain_stuck", info.drain_stuck()},
+          {"awaited_by", info.awaited_by()},
           {"capacity_bytes", info.capacity_bytes()},
           {"free_bytes", info.free_bytes()},
           {"stored_bytes", info.stored_bytes()},

@@ -7,7 +7,6 @@
 #include <absl/strings/str_split.h>
 #include <absl/strings/strip.h>
 #include <absl/time/clock.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -16,6 +15,7 @@
 
 #include "cli/cluster_layout.h"
 #include "cli/find_cluster.h"
+#include "cli/foreground.h"
 #include "cli/human.h"
 #include "cli/listing.h"
 #include "cli/mount_client.h"
@@ -49,16 +49,6 @@ std::string CommandName() {
     break;
   }
   return ProgramDirectory() + "/penstock";
-}
-
-bool StopRequested(absl::Duration wait) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGHUP);
-  const timespec timeout = absl::ToTimespec(wait);
-  return sigtimedwait(&signals, nullptr, &timeout) > 0;
 }
 
 // Mounts what the cluster keeps mounted and is not; returns those that are new.
@@ -189,23 +179,6 @@ absl::StatusOr<Brought> Bring(const UpOptions& options, const ClusterDirectory& 
   return serving;
 }
 
-// Stays until a signal comes or every server has ended, telling of those that die.
-absl::Status StayAndStop(const ClusterDirectory& dir, Brought& brought) {
-  std::printf("\nCtrl-C or SIGTERM stops the cluster\n");
-  std::fflush(stdout);
-  std::vector<StartedServer> servers = brought.servers;
-  while (!servers.empty() && !StopRequested(absl::Seconds(1))) {
-    const absl::Status alive = CheckAlive(servers);
-    if (alive.ok() || !dir.HasCluster()) continue;
-    std::fprintf(stderr, "penstock: %s\n  `penstock up %s` starts it again\n",
-                 std::string(alive.message()).c_str(), ShellWord(dir.root).c_str());
-    std::erase_if(servers, [](const StartedServer& s) { return !IsRunning(s.process); });
-  }
-  if (servers.empty()) return absl::OkStatus();  // `penstock down`, from elsewhere
-  ASSIGN_OR_RETURN(DirectoryLock lock, DirectoryLock::Take(dir));
-  return StopCluster(dir, brought.file, {}).status();
-}
-
 absl::Status CheckNames(const UpOptions& options, const ClusterDirectory& dir) {
   if (options.directory.empty() || dir.root == "/") {
     return UsageError("DIR is empty or /; name a directory of its own for the cluster");
@@ -236,7 +209,7 @@ absl::Status Up(const UpOptions& options) {
   if (options.foreground) BlockStopSignals();
   ASSIGN_OR_RETURN(Brought brought, Bring(options, dir, was_there));
   if (!options.foreground) return absl::OkStatus();
-  return StayAndStop(dir, brought);
+  return StayAndStop(dir, std::move(brought.servers));
 }
 
 }  // namespace

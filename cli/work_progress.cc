@@ -19,23 +19,30 @@ WorkProgress::~WorkProgress() {
   if (shown_) std::fputs("\r\033[K", stderr);
 }
 
+void WorkProgress::Count(const wire::StatusResponse& status) {
+  for (const wire::TargetInfo& target : status.targets()) {
+    const uint64_t now = target.sync_bytes_fetched();
+    if (now == 0) continue;  // nothing syncs there at this moment
+    auto [last, first_seen] = last_bytes_.try_emplace(target.target().target_id(), now);
+    if (!first_seen && now > last->second) fetched_ += now - last->second;
+    last->second = now;
+  }
+}
+
 void WorkProgress::Show(const wire::StatusResponse& status, uint64_t left) {
   if (isatty(STDERR_FILENO) == 0) return;
-  uint64_t bytes = 0;
-  for (const wire::TargetInfo& target : status.targets()) bytes += target.sync_bytes_fetched();
+  Count(status);
   if (!shown_) {
     begun_ = absl::Now();
     first_left_ = left;
-    first_bytes_ = bytes;
   }
   shown_ = true;
   std::string line = absl::StrCat(what_, ": ", Counted(left, "group"), " left");
   const absl::Duration passed = absl::Now() - begun_;
-  if (passed >= kRateOver && bytes >= first_bytes_) {
+  if (passed >= kRateOver) {
     const double seconds = absl::ToDoubleSeconds(passed);
-    const uint64_t fetched = bytes - first_bytes_;
-    absl::StrAppend(&line, ", ", HumanBytes(fetched), " moved, ",
-                    HumanBytes(static_cast<uint64_t>(static_cast<double>(fetched) / seconds)),
+    absl::StrAppend(&line, ", ", HumanBytes(fetched_), " moved, ",
+                    HumanBytes(static_cast<uint64_t>(static_cast<double>(fetched_) / seconds)),
                     "/s");
     if (first_left_ > left) {
       const double each = seconds / static_cast<double>(first_left_ - left);

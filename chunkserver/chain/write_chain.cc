@@ -73,6 +73,12 @@ ChainStep WriteChain::Look(Running& running) {
   running.job->length_delta = 0;  // what was committed so far was another write's
   auto info = running.job->target->store->Stat(running.job->key);
   if (!info.ok()) return Finished(Indefinite(info.status()));
+  // What is built on nothing shows zeros around it.
+  const bool builds = running.job->request.kind == ChangeKind::kWrite && view.is_head();
+  if (builds && !info->exists() && !info->pending &&
+      running.job->target->store->MayLack(view.group, running.job->key.content)) {
+    return Finished(absl::DataLossError("the chunk may have been lost with the target's index"));
+  }
   return running.write.OnLook(view, *info);
 }
 

@@ -2,18 +2,38 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <cerrno>
+
+#include "common/status.h"
+
 namespace penstock::chunkserver {
+
+namespace {
+
+// This server has too little, not the disk.
+bool IsOwnShortage(const absl::Status& status) {
+  const int err = AttachedErrno(status);
+  return err == EMFILE || err == ENFILE || err == ENOMEM;
+}
+
+}  // namespace
+
+bool IsReadOnly(const Target& target, FileSystem* fs) {
+  auto file = fs->Open(target.dir + "/probe", {.create = true});
+  const absl::Status written = file.ok() ? (*file)->Write(0, "x") : file.status();
+  return AttachedErrno(written) == EROFS;
+}
 
 DiskSigns LookAtDisk(const Target& target, FileSystem* fs) {
   DiskSigns signs;
   signs.store = target.store->Health();
   signs.io_errors = target.store->io_errors();
   auto place = PlaceProblem(target, fs);
-  signs.place_unread = !place.ok();
+  signs.place_unread = !place.ok() && !IsOwnShortage(place.status());
   if (place.ok()) signs.place = *std::move(place);
   if (auto space = target.store->Space(); space.ok()) {
     signs.read_only = space->read_only;
-  } else {
+  } else if (!IsOwnShortage(space.status())) {
     signs.place_unread = true;
   }
   return signs;

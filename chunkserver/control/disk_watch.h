@@ -25,6 +25,9 @@ struct DiskSigns {
   uint64_t io_errors = 0;  // since the start
 };
 DiskSigns LookAtDisk(const Target& target, FileSystem* fs);
+// Whether a small file cannot be written because the file system is read-only: Linux 6.12 and later
+// do not tell otherwise of an ext4 after an error, and an idle disk would not be noticed.
+bool IsReadOnly(const Target& target, FileSystem* fs);
 
 struct DiskLimits {
   uint64_t io_errors = 50;  // within `window`; single ones are repaired from other copies

@@ -38,7 +38,7 @@ void HeldGroups::Run(uint32_t group_count) {
   std::vector<wire::HeldGroups> found;
   for (const auto& target : targets_->all()) {
     if (stop_.is_set()) break;
-    if (!target->is_open()) continue;
+    if (!target->is_open() || target->removed) continue;
     auto held = Look(*target, group_count);
     if (held.ok()) {
       found.push_back(*std::move(held));
@@ -60,7 +60,7 @@ void HeldGroups::Ask(uint32_t group_count) {
     if (asked_ != group_count) found_.clear();
     asked_ = group_count;
     size_t open = 0;
-    for (const auto& target : targets_->all()) open += target->is_open();
+    for (const auto& target : targets_->all()) open += target->is_open() && !target->removed;
     if (group_count == 0 || running_ || (found_.size() == open && open > 0)) return;
     running_ = true;
   }

@@ -70,7 +70,9 @@ absl::Status MetaserverLink::Register() {
     entry->set_target_uuid(target.uuid);
     entry->set_target_id(target.target_id().value());
     entry->set_path(target.path);
-    entry->set_state(target.is_open() ? wire::TARGET_ONLINE : wire::TARGET_ABSENT);
+    entry->set_state(!target.is_open() ? wire::TARGET_ABSENT
+                     : target.failed   ? wire::TARGET_FAILED
+                                       : wire::TARGET_ONLINE);
     entry->set_lost_changes(target.is_open() && target.lost_changes);
     if (i >= health.size()) continue;
     entry->set_capacity_bytes(health[i].capacity_bytes());
@@ -96,6 +98,7 @@ absl::Status MetaserverLink::Accept(const wire::RegisterResponse& response) {
   for (uint32_t id : response.target_ids()) ids.push_back(TargetId(id));
   RETURN_IF_ERROR(parts_.targets->AssignIds(ids, parts_.fs));
   bool changed = ForgetRemoved();
+  changed |= RememberAgain();
   changed |= identity.server_id != ServerId(response.server_id());
   changed |= ForgetLostChanges();
   identity.server_id = ServerId(response.server_id());
@@ -136,17 +139,21 @@ bool MetaserverLink::ForgetLostChanges() {
 }
 
 // In server.json, which lies on another disk if one can choose.
-absl::Status MetaserverLink::RememberFailed() {
-  bool changed = false;
+void MetaserverLink::RememberFailed() {
   for (const auto& target : parts_.targets->all()) {
     if (!target->failed) continue;
     for (KnownTarget& known : parts_.identity->targets) {
       if (known.uuid != target->uuid || known.lost_changes) continue;
       known.lost_changes = true;
-      changed = true;
+      unsaved_ = true;
     }
   }
-  return changed ? SaveIdentity(facts_.dir, *parts_.identity, parts_.fs) : absl::OkStatus();
+  if (!unsaved_) return;
+  const absl::Status saved = SaveIdentity(facts_.dir, *parts_.identity, parts_.fs);
+  unsaved_ = !saved.ok();
+  if (!saved.ok()) {
+    SPDLOG_ERROR("failed target not remembered error={}", Quoted(saved.ToString()));
+  }
 }
 
 // A removed target is not waited for any more: its directory may be emptied and used anew.
@@ -161,8 +168,25 @@ bool MetaserverLink::ForgetRemoved() {
     any = true;
     SPDLOG_WARN(
         "target was removed from the cluster and is not served any more: take it out of this "
-        "server's settings, its directory may be deleted path={} target={}",
-        target->path, target->target_id().value());
+        "server's settings, its directory may be deleted{} path={} target={}",
+        target->is_open() ? "" : "; restart this server to use it anew", target->path,
+        target->target_id().value());
+  }
+  return any;
+}
+
+// A metaserver that was restored from a backup may know one again that was removed.
+bool MetaserverLink::RememberAgain() {
+  bool any = false;
+  std::vector<KnownTarget>& known = parts_.identity->targets;
+  for (const auto& target : parts_.targets->all()) {
+    if (target->removed || std::any_of(known.begin(), known.end(), [&](const KnownTarget& one) {
+          return one.uuid == target->uuid || one.path == target->path;
+        })) {
+      continue;
+    }
+    known.push_back({target->path, target->uuid, target->target_id(), target->failed});
+    any = true;
   }
   return any;
 }
@@ -173,9 +197,6 @@ bool MetaserverLink::HasMap(uint64_t version) const {
 }
 
 absl::Status MetaserverLink::SendHeartbeat() {
-  if (absl::Status saved = RememberFailed(); !saved.ok()) {
-    SPDLOG_ERROR("failed target not remembered error={}", Quoted(saved.ToString()));
-  }
   wire::HeartbeatRequest request;
   request.set_server_id(parts_.identity->server_id.value());
   request.set_instance(facts_.instance);
@@ -235,6 +256,7 @@ void MetaserverLink::Run() {
   bool well = registered();
   while (!stop_.is_set()) {
     const absl::Duration start = parts_.clock->SinceBoot();
+    RememberFailed();
     const bool registers = !registered();
     const absl::Status status = registers ? Register() : SendHeartbeat();
     if (status.ok() != well && !stop_.is_set()) {

@@ -78,9 +78,10 @@ class MetaserverLink {
   absl::Status Accept(const wire::RegisterResponse& response);
   absl::Status SendHeartbeat();
   bool ForgetRemoved();  // true: the identity changed
+  bool RememberAgain();  // as above
   bool HasMap(uint64_t version) const;
   bool ForgetLostChanges();  // whether the identity has changed
-  absl::Status RememberFailed();
+  void RememberFailed();
   void Run();
 
   const ServerFacts facts_;
@@ -88,7 +89,8 @@ class MetaserverLink {
   StopFlag stop_;
   StoppableCalls calls_;
   std::atomic<bool> registered_{false};
-  absl::Duration period_ = absl::Seconds(1);  // only the thread uses it
+  absl::Duration period_ = absl::Seconds(1);  // only the thread uses it, as the next one
+  bool unsaved_ = false;                      // a failed target is not in server.json yet
   std::thread thread_;
 };
 

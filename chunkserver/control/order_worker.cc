@@ -191,7 +191,8 @@ absl::Status OrderWorker::DeleteContent(const wire::DeleteContent& order) {
   }
   absl::Status first_error;
   for (const auto& target : parts_.targets->all()) {
-    if (!target->is_open()) continue;  // the metaserver keeps the order for it
+    // The metaserver keeps the order for one that is absent, and none for one that was removed.
+    if (!target->is_open() || target->removed) continue;
     first_error.Update(Annotate(DropContent(*target, layout, order.chunk_count()),
                                 absl::StrCat("delete content from ", target->path)));
   }

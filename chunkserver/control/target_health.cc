@@ -12,6 +12,10 @@ namespace penstock::chunkserver {
 
 namespace {
 
+constexpr absl::Duration kProbeEvery = absl::Seconds(10);
+constexpr char kSilent[] =
+    "it does not answer any more: look at its disk (dmesg, smartctl), then restart the chunkserver";
+
 // What an operator should know of a disk that works: the most urgent.
 std::string ProblemOf(const wire::TargetHealth& health) {
   if (health.lost_chunks() > 0) {
@@ -64,40 +68,75 @@ wire::TargetHealth HealthOf(const Target& target, const std::string& boot_id,
   return health;
 }
 
-void HealthSampler::Sample() {
-  std::vector<wire::TargetHealth> now;
+HealthSampler::HealthSampler(Parts parts) : parts_(std::move(parts)) {
   for (const auto& target : parts_.targets->all()) {
-    std::string failure;
-    if (target->is_open()) {
-      DiskWatch& disk = disks_[target.get()];
-      failure = disk.Look(LookAtDisk(*target, parts_.fs), parts_.clock->SinceBoot());
-      if (!failure.empty() && !target->failed.exchange(true)) {
-        SPDLOG_ERROR("target failed target={} path={} problem={}", target->target_id().value(),
-                     Quoted(target->path), Quoted(failure));
-      }
-    }
-    now.push_back(HealthOf(*target, parts_.boot_id, failure));
+    lanes_.push_back(std::make_unique<Lane>());
+    lanes_.back()->target = target.get();
   }
+}
+
+void HealthSampler::Fail(Lane& lane, const std::string& why) {
+  if (lane.target->failed.exchange(true)) return;
+  SPDLOG_ERROR("target failed target={} path={} problem={}", lane.target->target_id().value(),
+               Quoted(lane.target->path), Quoted(why));
+}
+
+std::string HealthSampler::Look(Lane& lane) {
+  if (!lane.target->is_open()) return "";
+  const absl::Duration now = parts_.clock->SinceBoot();
+  DiskSigns signs = LookAtDisk(*lane.target, parts_.fs);
+  if (now >= lane.probe_at) {
+    lane.probe_at = now + kProbeEvery;
+    if (IsReadOnly(*lane.target, parts_.fs)) signs.read_only = true;
+  }
+  std::string failure = lane.watch.Look(signs, now);
+  if (!failure.empty()) Fail(lane, failure);
+  return failure;
+}
+
+void HealthSampler::Sample(Lane& lane) {
+  {
+    absl::MutexLock lock(&mu_);
+    lane.begun = parts_.clock->SinceBoot();
+  }
+  const std::string failure = Look(lane);
+  wire::TargetHealth now = HealthOf(*lane.target, parts_.boot_id, failure);
   absl::MutexLock lock(&mu_);
-  last_ = std::move(now);
+  lane.begun.reset();
+  lane.last = std::move(now);
 }
 
 void HealthSampler::Start() {
-  Sample();
-  thread_ = std::thread([this] {
-    pthread_setname_np(pthread_self(), "health");
-    while (!stop_.Wait(absl::Seconds(1))) Sample();
-  });
+  for (const auto& lane : lanes_) Sample(*lane);
+  for (const auto& lane : lanes_) {
+    lane->thread = std::thread([this, lane = lane.get()] {
+      pthread_setname_np(pthread_self(), "health");
+      while (!stop_.Wait(absl::Seconds(1))) Sample(*lane);
+    });
+  }
 }
 
 void HealthSampler::Stop() {
   stop_.Set();
-  if (thread_.joinable()) thread_.join();
+  for (const auto& lane : lanes_) {
+    if (lane->thread.joinable()) lane->thread.join();
+  }
 }
 
 std::vector<wire::TargetHealth> HealthSampler::Last() const {
+  std::vector<wire::TargetHealth> all;
+  const absl::Duration now = parts_.clock->SinceBoot();
   absl::MutexLock lock(&mu_);
-  return last_;
+  for (const auto& lane : lanes_) {
+    if (lane->begun && now - *lane->begun > parts_.silent_after) lane->silent = true;
+    all.push_back(lane->last);
+    if (!lane->silent || all.back().state() == wire::TARGET_FAILED) continue;
+    // It stays so until the next start, as whatever else has failed.
+    Fail(*lane, kSilent);
+    all.back().set_state(wire::TARGET_FAILED);
+    all.back().set_problem(kSilent);
+  }
+  return all;
 }
 
 }  // namespace penstock::chunkserver

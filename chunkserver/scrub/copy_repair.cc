@@ -6,15 +6,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "chunkserver/sync/sync_source.h"
 #include "common/logging.h"
 #include "common/status.h"
 
 namespace penstock::chunkserver {
 namespace {
 
-constexpr size_t kPage = 1000;  // chunks listed at once
-constexpr size_t kMostAttempts = 100'000;
+constexpr size_t kPage = 1000;      // chunks listed at once
+constexpr int kBeyondARound = 100;  // of those that are not remembered
+constexpr absl::Duration kFetchTimeout = absl::Seconds(5);
 constexpr absl::Duration kPlaceTimeout = absl::Seconds(5);
 constexpr int kNice = 5;
 
@@ -58,6 +58,8 @@ void CopyRepair::Round() {
 }
 
 void CopyRepair::RoundOf(Target& target) {
+  Beyond& beyond = beyond_[&target];
+  beyond.left = kBeyondARound;
   std::optional<ChunkKey> last;
   for (bool more = target.store->damaged_chunks() > 0; more && !stop_.is_set();) {
     std::vector<ChunkKey> keys;
@@ -73,52 +75,89 @@ void CopyRepair::RoundOf(Target& target) {
     }
     if (more) last = keys.back();
   }
+  if (beyond.left > 0) beyond.last.reset();  // all had their turn
 }
 
 void CopyRepair::Consider(Target& target, const ChunkKey& key) {
   const AttemptId id{target.target_id(), key};
-  if (!attempts_.contains(id) && attempts_.size() >= kMostAttempts) return;
+  if (!attempts_.contains(id) && attempts_.size() >= options_.most_attempts) {
+    return ConsiderBeyond(target, key);
+  }
   const auto map = parts_.map->Get();
-  const Group* group = GroupFor(*map, target.target_id(), key);
+  const Groups groups = GroupsFor(*map, target.target_id(), key);
   Attempt& attempt = attempts_[id];
   attempt.seen = true;
-  const uint32_t epoch = group == nullptr ? 0 : group->epoch;
-  if (attempt.epoch != epoch) attempt = {.epoch = epoch, .seen = true};
+  uint64_t epochs = 0;
+  for (const Group* group : groups) epochs += group->epoch;
+  if (attempt.epochs != epochs) attempt = {.epochs = epochs, .seen = true};
   if (attempt.tries > 0 && attempt.due > parts_.clock->SinceBoot()) return;
-  const Result result = Try(target, key, group);
+  const Result result = Try(target, key, groups);
   if (!stop_.is_set()) Note(target, key, result, attempt);
 }
 
-const Group* CopyRepair::GroupFor(const ClusterMap& map, TargetId target,
-                                  const ChunkKey& key) const {
-  for (uint32_t storage_class : map.classes()) {
-    const Group* group = map.GroupOf(storage_class, key.position);
-    if (group != nullptr && ViewOf(*group, target).in_sync) return group;
-  }
-  return nullptr;
+// The others may all be lost: they must not keep these from being mended.
+void CopyRepair::ConsiderBeyond(Target& target, const ChunkKey& key) {
+  Beyond& beyond = beyond_[&target];
+  if (beyond.left == 0 || (beyond.last && !InStoreOrder(*beyond.last, key))) return;
+  --beyond.left;
+  beyond.last = key;
+  const auto map = parts_.map->Get();
+  const Result result = Try(target, key, GroupsFor(*map, target.target_id(), key));
+  Attempt untold{.tries = 1};  // the log would have a line of each in every turn
+  if (!stop_.is_set()) Note(target, key, result, untold);
 }
 
-CopyRepair::Result CopyRepair::Try(Target& target, const ChunkKey& key, const Group* group) {
+CopyRepair::Groups CopyRepair::GroupsFor(const ClusterMap& map, TargetId target,
+                                         const ChunkKey& key) const {
+  Groups groups;
+  for (uint32_t storage_class : map.classes()) {
+    const Group* group = map.GroupOf(storage_class, key.position);
+    if (group != nullptr && ViewOf(*group, target).in_sync) groups.push_back(group);
+  }
+  return groups;
+}
+
+CopyRepair::Result CopyRepair::Try(Target& target, const ChunkKey& key, const Groups& groups) {
   const auto before = target.store->Stat(key);
   if (!before.ok()) return {Outcome::kRetry, before.status().ToString()};
   if (!before->exists() || !before->quarantined) return {Outcome::kGone, ""};
   if (target.store->Recheck(key).ok()) return {Outcome::kMended, "by reading it again"};
-  if (group == nullptr) return {Outcome::kRetry, "the target is not in sync in its group"};
+  if (groups.empty()) return {Outcome::kRetry, "the target is not in sync in its group"};
+  std::optional<Result> told;
+  for (const Group* group : groups) {
+    bool absent = false;
+    Result result = TryGroup(target, key, *group, &absent);
+    if (result.outcome == Outcome::kMended || result.outcome == Outcome::kGone) return result;
+    if (absent && groups.size() > 1) continue;  // it is of another storage class
+    if (!told || told->outcome == Outcome::kLost) told = std::move(result);
+  }
+  return told.value_or(Result{Outcome::kRetry, "no other member has the chunk"});
+}
+
+CopyRepair::Result CopyRepair::TryGroup(Target& target, const ChunkKey& key, const Group& group,
+                                        bool* absent) {
   Result result{Outcome::kLost, "there is no other member in sync"};
-  for (TargetId source : SourcesOf(*group, target.target_id())) {
-    const auto action = TakeFrom(target, key, *group, source);
+  const std::vector<TargetId> sources = SourcesOf(group, target.target_id());
+  size_t without = 0;
+  for (TargetId source : sources) {
+    const auto action = TakeFrom(target, key, group, source);
     const std::string from = absl::StrCat("target ", source.value());
     if (absl::IsDataLoss(action.status())) {
       if (result.outcome == Outcome::kLost) result.why = absl::StrCat(from, " has no good copy");
       continue;
     }
-    if (action.ok() && *action == MendAction::kNothing) return {Outcome::kGone, ""};
-    if (action.ok() && *action == MendAction::kTake) return {Outcome::kMended, "from " + from};
-    result = {Outcome::kRetry, action.ok() ? absl::StrCat(from,
-                                                          " has another version, or a write "
-                                                          "is under way")
-                                           : action.status().ToString()};
+    if (!action.ok()) {
+      result = {Outcome::kRetry, action.status().ToString()};
+      continue;
+    }
+    if (*action == MendAction::kNothing) return {Outcome::kGone, ""};
+    if (*action == MendAction::kTake || *action == MendAction::kCommit) {
+      return {Outcome::kMended, "from " + from};
+    }
+    without += *action == MendAction::kAbsent ? 1 : 0;
+    result = {Outcome::kRetry, absl::StrCat(from, " has another version")};
   }
+  *absent = !sources.empty() && without == sources.size();
   return result;
 }
 
@@ -133,26 +172,34 @@ absl::StatusOr<MendAction> CopyRepair::TakeFrom(Target& target, const ChunkKey& 
   ChunkStore& store = *target.store;
   SyncSource source(parts_.peers,
                     {*server, group.id, static_cast<uint32_t>(storage_class->groups.size()),
-                     group.epoch, source_target, target.target_id()},
+                     group.epoch, source_target, target.target_id(), kFetchTimeout},
                     &interrupt_);
   ASSIGN_OR_RETURN(const ChunkInfo seen, store.Stat(key));
-  // Before the place is taken: nobody waits for a rate while others wait for the chunk.
   if (!rate_.Wait(seen.logical_length, stop_)) return absl::CancelledError("stopping");
+  ASSIGN_OR_RETURN(const FetchedChunk fetched, source.Fetch(key));
   ASSIGN_OR_RETURN(const ChunkLocks::Guard place,
                    parts_.locks->Lock(ChunkLockId{target.target_id(), key}, kPlaceTimeout));
   ASSIGN_OR_RETURN(const ChunkInfo own, store.Stat(key));
   if (own.pending && parts_.settler != nullptr) {
     parts_.settler->Note(target.target_id(), group.id.storage_class, key);
   }
-  ASSIGN_OR_RETURN(const FetchedChunk fetched, source.Fetch(key));
   const MendAction action = DecideMend(own, fetched.state);
-  if (action == MendAction::kTake) {
-    absl::Status mended = store.Mend(key, fetched.content);
-    // Bytes that were turned on their way here say nothing about the source's copy.
-    if (absl::IsDataLoss(mended)) mended = absl::AbortedError(mended.message());
-    RETURN_IF_ERROR(mended);
-  }
+  absl::Status replaced = Replace(target, key, group, action, fetched);
+  // Bytes that were turned on their way here say nothing about the source's copy.
+  if (absl::IsDataLoss(replaced)) replaced = absl::AbortedError(replaced.message());
+  RETURN_IF_ERROR(replaced);
   return action;
+}
+
+absl::Status CopyRepair::Replace(Target& target, const ChunkKey& key, const Group& group,
+                                 MendAction action, const FetchedChunk& fetched) {
+  ChunkStore& store = *target.store;
+  if (action == MendAction::kTake) return store.Mend(key, fetched.content);
+  if (action != MendAction::kCommit) return absl::OkStatus();
+  // Own versions continue above it when this member is the head one day.
+  RETURN_IF_ERROR(store.RaiseSequence(fetched.content.version.sequence));
+  target.memory.Forget(key, group.epoch);
+  return store.Adopt(key, fetched.content);
 }
 
 void CopyRepair::Note(Target& target, const ChunkKey& key, const Result& result, Attempt& attempt) {

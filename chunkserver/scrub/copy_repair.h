@@ -3,8 +3,8 @@
 // until one has it. What cannot be mended is tried again, ever more rarely, and at once under a new
 // epoch of its group. One thread. Thread-safe.
 //
-// Locks: the chunk's place is held while a source is asked and the copy replaced, as in
-// sync/group_pass.h: sources answer from threads that take no place.
+// Locks: the chunk's place is held only while the copy is replaced: writers do not wait for a
+// source.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "chunkserver/chain/chunk_locks.h"
 #include "chunkserver/chain/peer_clients.h"
@@ -21,6 +22,7 @@
 #include "chunkserver/scrub/repair_rules.h"
 #include "chunkserver/stop_flag.h"
 #include "chunkserver/sync/byte_rate.h"
+#include "chunkserver/sync/sync_source.h"
 #include "chunkserver/targets.h"
 #include "common/clock.h"
 #include "common/cluster_map.h"
@@ -42,6 +44,7 @@ class CopyRepair {
     uint64_t bytes_per_second = 0;  // fetched; 0: as fast as it goes
     RepairPauses pauses;
     absl::Duration look_every = absl::Milliseconds(200);
+    size_t most_attempts = 100'000;  // remembered; of others a few are tried in each round
   };
   CopyRepair(const Parts& parts, const Options& options);
   ~CopyRepair();  // Stop()
@@ -65,29 +68,41 @@ class CopyRepair {
   };
   struct Attempt {
     int tries = 0;
-    uint32_t epoch = 0;  // of the group, at the last try
+    uint64_t epochs = 0;  // of its groups together, at the last try
     absl::Duration due;
     bool seen = false;  // in this round
   };
   using AttemptId = ChunkLockId;
+  using Groups = std::vector<const Group*>;
+  // How far those are tried that are beyond what is remembered.
+  struct Beyond {
+    std::optional<ChunkKey> last;
+    int left = 0;  // in this round
+  };
 
   void RoundOf(Target& target);
   void Consider(Target& target, const ChunkKey& key);
-  Result Try(Target& target, const ChunkKey& key, const Group* group);
-  // `source` has it, or why not. DATA_LOSS: its copy is damaged, too.
+  void ConsiderBeyond(Target& target, const ChunkKey& key);
+  Result Try(Target& target, const ChunkKey& key, const Groups& groups);
+  Result TryGroup(Target& target, const ChunkKey& key, const Group& group, bool* absent);
+  // What was done with what `source` has, or why nothing. DATA_LOSS: its copy is damaged, too.
   absl::StatusOr<MendAction> TakeFrom(Target& target, const ChunkKey& key, const Group& group,
                                       TargetId source);
   void Note(Target& target, const ChunkKey& key, const Result& result, Attempt& attempt);
-  // The group in which the target is in sync for this chunk; nullptr: it is in none.
-  const Group* GroupFor(const ClusterMap& map, TargetId target, const ChunkKey& key) const;
+  absl::Status Replace(Target& target, const ChunkKey& key, const Group& group, MendAction action,
+                       const FetchedChunk& fetched);
+  // The groups in which the target is in sync and this chunk may be: one of each storage class,
+  // which the store does not know.
+  Groups GroupsFor(const ClusterMap& map, TargetId target, const ChunkKey& key) const;
 
   const Parts parts_;
   const Options options_;
   ByteRate rate_;
   StopFlag stop_;
   net::Interrupt interrupt_;
-  // Of the thread only. Bounded by kMostAttempts: what is beyond waits for the first ones.
+  // Of the thread only. Bounded by Options::most_attempts.
   absl::flat_hash_map<AttemptId, Attempt> attempts_;
+  absl::flat_hash_map<const Target*, Beyond> beyond_;
   std::thread thread_;
 };
 

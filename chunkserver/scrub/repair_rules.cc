@@ -6,8 +6,10 @@ namespace penstock::chunkserver {
 
 MendAction DecideMend(const ChunkInfo& own, const SourceChunk& source) {
   if (!own.exists() || !own.quarantined) return MendAction::kNothing;
-  const bool same = !own.pending && source.version == own.committed && !source.quarantined;
-  return same ? MendAction::kTake : MendAction::kWait;
+  if (!source.version.valid()) return MendAction::kAbsent;
+  if (source.quarantined) return MendAction::kWait;
+  if (source.version == own.committed) return MendAction::kTake;
+  return own.pending == source.version ? MendAction::kCommit : MendAction::kWait;
 }
 
 absl::Duration PauseAfter(const RepairPauses& pauses, int tries) {

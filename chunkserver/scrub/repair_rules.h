@@ -1,9 +1,11 @@
 // When a damaged copy may be mended, as pure functions.
 //
-// Under the chunk's place here (chain/chunk_locks.h) and with nothing pending, this member's state
-// is its committed version, and that version names the same bytes on every member that has it. So
-// to put these bytes in place of damaged ones changes nothing that anybody could see, whatever the
-// chain does elsewhere. An older or a newer version would: taking it is what syncing is for.
+// A version names the same bytes on every member that has it. So under the chunk's place here
+// (chain/chunk_locks.h) to put the committed version's bytes in place of damaged ones changes
+// nothing that anybody could see, whatever the chain does elsewhere, and whenever the source was
+// asked. An older or a newer version would: taking it is what syncing is for. But for the one that
+// is pending here: a source that has it committed says that it is decided, and what is left to do
+// here is to commit it, too.
 #pragma once
 
 #include <absl/time/time.h>
@@ -16,9 +18,11 @@ namespace penstock::chunkserver {
 enum class MendAction : uint8_t {
   kNothing,  // it is not damaged (any more)
   kTake,     // the source's bytes
-  kWait,     // this source has another version, or a write is under way: look again
+  kCommit,   // the source's bytes, as the version that is pending here
+  kWait,     // this source has another version: look again
+  kAbsent,   // this source has no such chunk
 };
-// `own` as seen under the chunk's place, `source` asked after that was taken.
+// `own` as seen under the chunk's place.
 MendAction DecideMend(const ChunkInfo& own, const SourceChunk& source);
 
 // How long to wait after so many tries in vain, first 1.

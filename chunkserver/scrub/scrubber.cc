@@ -17,8 +17,13 @@ namespace {
 constexpr size_t kPage = 100;                                // chunks listed at once
 constexpr absl::Duration kAtOnce = absl::Milliseconds(500);  // then somebody may want to know
 constexpr absl::Duration kLookEvery = absl::Milliseconds(200);
-constexpr absl::Duration kAfterError = absl::Seconds(30);
+constexpr int kTries = 3;  // at what cannot be looked at
+constexpr char kUnchecked[] = "cannot be checked: ";
+constexpr int kMostInHeartbeat = 4000;  // findings of all targets: below 1 MiB
 constexpr int kNice = 15;
+
+// Nobody knows how it is until the next pass.
+bool IsUnchecked(const ScrubFinding& finding) { return finding.what.starts_with(kUnchecked); }
 
 }  // namespace
 
@@ -62,9 +67,14 @@ void Scrubber::Take(absl::Span<const wire::ScrubOrder> orders) {
 
 std::vector<wire::ScrubProgress> Scrubber::progress() const {
   std::vector<wire::ScrubProgress> all;
+  const int most =
+      std::max(10, kMostInHeartbeat / static_cast<int>(std::max<size_t>(1, lanes_.size())));
   absl::MutexLock lock(&mu_);
   for (const auto& lane : lanes_) {
-    if (lane->shown.target_id() != 0) all.push_back(lane->shown);
+    if (lane->shown.target_id() == 0 || lane->target->removed) continue;
+    all.push_back(lane->shown);
+    auto* findings = all.back().mutable_findings();  // newest first
+    if (findings->size() > most) findings->DeleteSubrange(most, findings->size() - most);
   }
   return all;
 }
@@ -86,10 +96,15 @@ void Scrubber::Load(Lane& lane) {
 void Scrubber::Run(Lane& lane) {
   Load(lane);
   while (!stop_.is_set()) {
+    if (lane.target->removed) {  // nobody needs its copies, or would be told of them
+      stop_.Wait(kLookEvery);
+      continue;
+    }
     TakeOrder(lane);
     const absl::Duration now = parts_.clock->SinceBoot();
     if (!lane.state.running && IsDue(lane)) {
       lane.state.Begin(absl::ToUnixSeconds(parts_.clock->Now()));
+      std::erase_if(lane.state.findings, IsUnchecked);  // it is found once more, or not
       lane.changed = true;
       SPDLOG_INFO("scrub begins target={} order={}", lane.target->target_id().value(),
                   lane.state.ordered ? lane.state.order : 0);
@@ -102,7 +117,7 @@ void Scrubber::Run(Lane& lane) {
     const bool goes_on = lane.state.running && rest <= absl::ZeroDuration();
     if (!goes_on) stop_.Wait(lane.state.running ? std::min(rest, kLookEvery) : kLookEvery);
   }
-  Save(lane, /*now=*/true);
+  if (!lane.target->removed) Save(lane, /*now=*/true);
 }
 
 void Scrubber::TakeOrder(Lane& lane) {
@@ -147,17 +162,22 @@ void Scrubber::ReadSome(Lane& lane) {
         page.emplace_back(key, info);
         return page.size() < kPage;
       });
-  if (!listed.ok()) {
-    Found(lane, {.what = absl::StrCat("the index cannot be read: ", listed.message())});
-    lane.next = parts_.clock->SinceBoot() + kAfterError;
-    return;
+  if (!listed.ok() && page.empty()) {
+    if (!GivesUp(lane)) return;
+    // Nothing behind it can be listed.
+    FoundInIndex(lane, listed);
+    return End(lane);
   }
   for (const auto& [key, info] : page) {
     CheckChunk(lane, key, info);
     const absl::Duration now = parts_.clock->SinceBoot();
-    if (stop_.is_set() || lane.next > now || now - begun > kAtOnce) return;
+    if (stop_.is_set() || lane.tries > 0 || lane.next > now || now - begun > kAtOnce) return;
   }
-  if (page.size() == kPage) return;
+  if (listed.ok() && page.size() < kPage) End(lane);
+}
+
+void Scrubber::End(Lane& lane) {
+  ScrubState& state = lane.state;
   state.End(absl::ToUnixSeconds(parts_.clock->Now()));
   lane.changed = true;
   SPDLOG_INFO("scrub ends target={} chunks={} bytes={} found={}", lane.target->target_id().value(),
@@ -167,10 +187,10 @@ void Scrubber::ReadSome(Lane& lane) {
 void Scrubber::CheckIndex(Lane& lane) {
   const auto report = lane.target->store->CheckIndex();
   if (!report.ok()) {
-    Found(lane, {.what = absl::StrCat("the index cannot be read: ", report.status().message())});
     // Damaged it stays, and chunks that can be listed can be read.
-    if (!absl::IsDataLoss(report.status())) lane.next = parts_.clock->SinceBoot() + kAfterError;
-    lane.state.index_checked = absl::IsDataLoss(report.status());
+    if (!absl::IsDataLoss(report.status()) && !GivesUp(lane)) return;
+    FoundInIndex(lane, report.status());
+    lane.state.index_checked = true;
     return;
   }
   for (const std::string& what : report->damage) Found(lane, {.what = "the index: " + what});
@@ -191,7 +211,13 @@ void Scrubber::CheckChunk(Lane& lane, const ChunkKey& key, const ChunkInfo& info
   const absl::Duration now = parts_.clock->SinceBoot();
   if (absl::IsDataLoss(verified)) {
     Found(lane, {.key = key, .version = info.committed, .what = std::string(verified.message())});
+  } else if (!verified.ok() && !absl::IsNotFound(verified)) {  // not found: deleted meanwhile
+    if (!GivesUp(lane)) return;
+    Found(lane, {.key = key,
+                 .version = info.committed,
+                 .what = absl::StrCat(kUnchecked, verified.ToString())});
   }
+  lane.tries = 0;
   lane.state.position = key;
   ++lane.state.chunks_done;
   lane.state.bytes_done += info.stored_length;
@@ -199,6 +225,21 @@ void Scrubber::CheckChunk(Lane& lane, const ChunkKey& key, const ChunkInfo& info
   const uint64_t requests = lane.target->requests.load(std::memory_order_relaxed);
   const bool others = std::exchange(lane.requests, requests) != requests;
   lane.next = lane.pace.Next({info.stored_length, now - begun, others, RateOf(lane)}, now);
+}
+
+bool Scrubber::GivesUp(Lane& lane) {
+  if (++lane.tries < kTries) {
+    lane.next = parts_.clock->SinceBoot() + options_.retry_every;
+    return false;
+  }
+  lane.tries = 0;
+  return true;
+}
+
+void Scrubber::FoundInIndex(Lane& lane, const absl::Status& status) {
+  Found(lane,
+        {.what = absl::StrCat(absl::IsDataLoss(status) ? "the index cannot be read: " : kUnchecked,
+                              status.message())});
 }
 
 void Scrubber::Found(Lane& lane, ScrubFinding finding) {
@@ -211,7 +252,7 @@ void Scrubber::Found(Lane& lane, ScrubFinding finding) {
 
 void Scrubber::Review(Lane& lane) {
   for (ScrubFinding& finding : lane.state.findings) {
-    if (!finding.open()) continue;
+    if (!finding.open() || IsUnchecked(finding)) continue;
     wire::ScrubOutcome outcome = finding.outcome;
     if (!finding.key.content.valid()) {
       // A damaged index is made anew by the next start.

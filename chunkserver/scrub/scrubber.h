@@ -26,6 +26,7 @@ namespace penstock::chunkserver {
 struct ScrubOptions {
   absl::Duration every = absl::Hours(14 * 24);  // a pass by itself; 0: only on order
   absl::Duration save_every = absl::Seconds(10);
+  absl::Duration retry_every = absl::Seconds(30);  // what cannot be looked at for now
 };
 
 class Scrubber {
@@ -56,6 +57,7 @@ class Scrubber {
     ScrubState state;  // of the lane's thread only
     ScrubPace pace;
     absl::Duration next;     // when it may read on
+    int tries = 0;           // of the next chunk, in vain
     absl::Duration saved;    // when the state was last written
     bool changed = false;    // since
     uint64_t requests = 0;   // of others, at the last chunk
@@ -73,7 +75,11 @@ class Scrubber {
   void ReadSome(Lane& lane);
   void CheckIndex(Lane& lane);
   void CheckChunk(Lane& lane, const ChunkKey& key, const ChunkInfo& info);
+  void End(Lane& lane);
+  // What cannot be looked at is tried some times, after a pause each.
+  bool GivesUp(Lane& lane);
   void Found(Lane& lane, ScrubFinding finding);
+  void FoundInIndex(Lane& lane, const absl::Status& status);
   // What became of what was found.
   void Review(Lane& lane);
   void Save(Lane& lane, bool now);

@@ -58,7 +58,12 @@ absl::Status ChunkService::FetchChunk(const wire::FetchChunkRequest& request,
     response->Clear();
     status = ReadWhole(*target->store, key, response, payload);
     // Not found: deleted since the first look.
-    if (!absl::IsAborted(status) && !absl::IsNotFound(status)) return status;
+    if (absl::IsAborted(status) || absl::IsNotFound(status)) continue;
+    // So that the asker does not drop what it has.
+    if (status.ok() && response->absent() && target->store->MayLack(group->id, key.content)) {
+      return absl::DataLossError("the chunk may have been lost with the target's index");
+    }
+    return status;
   }
   return absl::AbortedError(status.message());
 }

@@ -46,6 +46,7 @@ absl::StatusOr<Target*> ChunkService::FindSource(const Group& group,
                           absl::StrCat("target ", question.asked.value(), " is not open here")),
                       Reason::kAbsentTarget);
   }
+  target->requests.fetch_add(1, std::memory_order_relaxed);
   return target;
 }
 

@@ -43,6 +43,10 @@ void ChunkService::ReadOne(const ClusterMap& map, const wire::ChunkRead& read,
   auto done = target.store->Read(key, read.offset(), into);
   if (done.ok()) return SetRead(*done, result);
   if (absl::IsNotFound(done.status())) {
+    if (target.store->MayLack(found->view.group, key.content)) {
+      return SetStatus(absl::DataLossError("the chunk may have been lost with the target's index"),
+                       result);
+    }
     result->set_absent(true);
     return;
   }

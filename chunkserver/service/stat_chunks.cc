@@ -22,7 +22,9 @@ void StatOne(const ClusterMap& map, const Targets& targets, const wire::ChunkRea
   *result->mutable_version() = ToWire(info->committed);
   result->set_logical_length(info->logical_length);
   result->set_stored_length(info->stored_length);
-  result->set_quarantined(info->quarantined);
+  // Nobody knows whether it was here: a damaged copy, no hole.
+  result->set_quarantined(info->quarantined ||
+                          (!info->exists() && store.MayLack(found->view.group, key.content)));
   if (info->pending) *result->mutable_pending() = ToWire(*info->pending);
   result->set_verified(verify && verified.ok() && info->exists());
   if (!verified.ok() && !absl::IsNotFound(verified)) SetStatus(verified, result);

@@ -95,25 +95,31 @@ absl::Status Barrier::RunOnce() {
   RETURN_IF_ERROR(health());
   IntervalJournal::Closed closed = parts_.journal->Close();
   change_.Add(std::move(closed.change));
-  if (absl::Status synced = parts_.slabs->SyncDirty(); !synced.ok()) {
-    Fail(Annotate(synced, "the target must be started again"));
-    return synced;
+  absl::Status done = parts_.slabs->SyncDirty();
+  bool mends = false;  // the kernel may have dropped bytes
+  if (done.ok()) {
+    done = Record(closed.interval);
+    mends = absl::IsResourceExhausted(done);  // a full disk; the next barrier does it all again
   }
+  if (!done.ok() && !mends) Fail(Annotate(done, "the target must be started again"));
+  return done;
+}
+
+absl::Status Barrier::Record(uint64_t interval) {
   IndexBatch batch;
   RETURN_IF_ERROR(AddBitmaps(batch));
   RETURN_IF_ERROR(parts_.index->VisitUndo(
-      state_.barrier + 1, closed.interval,
-      [&](uint64_t interval, const ChunkKey& key, std::string_view) -> absl::StatusOr<bool> {
-        batch.DeleteUndo(interval, key);
+      state_.barrier + 1, interval,
+      [&](uint64_t of, const ChunkKey& key, std::string_view) -> absl::StatusOr<bool> {
+        batch.DeleteUndo(of, key);
         return true;
       }));
   for (uint64_t patch : change_.freed_patches) batch.DeletePatch(patch);
   StoreState next = state_;
-  next.barrier = closed.interval;
+  next.barrier = interval;
   next.stored_bytes += change_.stored_bytes;
   next.chunks += change_.chunks;
   batch.PutState(next);
-  // After an error here the next barrier does it all again.
   RETURN_IF_ERROR(parts_.index->Write(batch, ChunkIndex::Sync::kYes));
   state_ = std::move(next);
   number_.store(state_.barrier);

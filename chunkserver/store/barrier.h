@@ -49,8 +49,9 @@ class Barrier {
   // Returns after a barrier that began after this call.
   absl::Status Wait() ABSL_LOCKS_EXCLUDED(mu_);
   uint64_t number() const { return number_.load(); }
-  // An error once a sync of slabs has failed: the kernel may have dropped bytes, so nothing that
-  // this process could do makes them durable.
+  // An error once a barrier has failed otherwise than for lack of space: the kernel may have
+  // dropped bytes, or the index takes no records, so nothing that this process could do makes them
+  // durable.
   absl::Status health() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // One barrier, from the calling thread; only before Start().
@@ -59,6 +60,8 @@ class Barrier {
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status RunOnce() ABSL_LOCKS_EXCLUDED(mu_);
+  // In the index: all up to the end of `interval` is durable.
+  absl::Status Record(uint64_t interval);
   absl::Status AddBitmaps(IndexBatch& batch);
   void Fail(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
   void Release();

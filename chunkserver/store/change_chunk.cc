@@ -45,13 +45,14 @@ absl::Status SlabChunkStore::CheckSpace(const ChunkImage& base, const ChunkChang
 
 absl::StatusOr<WrittenImage> SlabChunkStore::WriteImage(const ChunkKey& key,
                                                         const ChunkRecord* record,
-                                                        const ChunkChange& change) {
+                                                        const ChunkChange& change,
+                                                        Reserve reserve) {
   static const ChunkImage kEmpty;
   const ChunkImage& base = record ? record->image : kEmpty;
   if (base.quarantined && !ReplacesAll(base, change)) {
     return absl::DataLossError("the chunk is quarantined");
   }
-  RETURN_IF_ERROR(CheckSpace(base, change));
+  if (reserve == Reserve::kKeep) RETURN_IF_ERROR(CheckSpace(base, change));
   LatencyTimer timer(&times_.write);
   absl::StatusOr<WrittenImage> written = writer_->Apply(base, change, deferred_->HasRoom());
   if (written.ok()) return written;
@@ -59,14 +60,23 @@ absl::StatusOr<WrittenImage> SlabChunkStore::WriteImage(const ChunkKey& key,
   if (absl::IsDataLoss(written.status()) || AttachedErrno(written.status()) == EIO) {
     if (absl::Status old = reader_.Verify(base); !old.ok()) return ReadFailed(key, old);
   }
-  if (!absl::IsDataLoss(written.status())) Count(written.status());
-  return written.status();
+  return absl::IsDataLoss(written.status()) ? written.status() : WriteFailed(written.status());
+}
+
+absl::Status SlabChunkStore::WriteFailed(const absl::Status& status) {
+  Count(status);
+  // The target fails in a moment (control/disk_watch.h), and its groups go on without it.
+  if (AttachedErrno(status) == EROFS) return absl::UnavailableError(status.message());
+  return status;
 }
 
 absl::Status SlabChunkStore::Stage(const ChunkKey& key, ChunkVersion version,
                                    const ChunkChange& change) {
   RETURN_IF_ERROR(CheckChange(version, change));
   RETURN_IF_ERROR(barrier_->health());
+  if (absl::Status covered = contents_->Cover(key.content); !covered.ok()) {
+    return WriteFailed(covered);
+  }
   absl::MutexLock lock(&locks_.Of(key));
   ASSIGN_OR_RETURN(std::optional<ChunkRecord> record, index_->Get(key));
   const ChunkRecord* before = record ? &*record : nullptr;
@@ -88,10 +98,7 @@ absl::Status SlabChunkStore::Stage(const ChunkKey& key, ChunkVersion version,
   if (change.channels) after.pending->channels = KeptChannels(*change.channels);
   // When this fails the slot stays taken: a later start may find the record.
   absl::Status changed = journal_->Change(key, before, &after, written.patch);
-  if (!changed.ok()) {
-    Count(changed);
-    return changed;
-  }
+  if (!changed.ok()) return WriteFailed(changed);
   if (written.patch) deferred_->Added(key);
   return absl::OkStatus();
 }
@@ -139,6 +146,7 @@ absl::Status SlabChunkStore::Adopt(const ChunkKey& key, const ChunkContent& cont
   change.crc32c = content.crc32c;
   RETURN_IF_ERROR(CheckChange(content.version, change));
   RETURN_IF_ERROR(barrier_->health());
+  RETURN_IF_ERROR(contents_->Cover(key.content));
   absl::MutexLock lock(&locks_.Of(key));
   ASSIGN_OR_RETURN(std::optional<ChunkRecord> record, index_->Get(key));
   // On an empty base: a new slot, so that what is here stays whole until the record changes.

@@ -7,6 +7,7 @@
 #include "chunkserver/store/index_keys.h"
 #include "chunkserver/store/slab_chunk_store.h"
 #include "common/status.h"
+#include "common/text.h"
 
 namespace penstock::chunkserver {
 namespace {
@@ -21,17 +22,22 @@ class IndexCheck {
 
   // In the order of kPrefixes.
   static constexpr char kPrefixes[] = {kStateKey[0], kUndoPrefix, kChunkPrefix, kSlabPrefix};
-  void Take(std::string_view key, std::string_view value) {
+  // FAILED_PRECONDITION: of a format that this program does not know, which is no damage.
+  absl::Status Take(std::string_view key, std::string_view value) {
     switch (key[0]) {
       case kStateKey[0]:
-        return TakeState(value);
+        TakeState(value);
+        break;
       case kUndoPrefix:
-        return TakeUndo(key, value);
+        TakeUndo(key, value);
+        break;
       case kChunkPrefix:
-        return TakeChunk(key, value);
+        TakeChunk(key, value);
+        break;
       default:
-        return TakeSlab(key, value);
+        TakeSlab(key, value);
     }
+    return refused_;
   }
   void Finish() {
     for (const auto& [slab, at_barrier] : barrier_) {
@@ -42,6 +48,17 @@ class IndexCheck {
   }
 
  private:
+  // What was decoded: false says that it is damaged.
+  bool Sound(const absl::Status& decoded, std::string_view of) {
+    if (decoded.ok()) return true;
+    if (absl::IsFailedPrecondition(decoded)) {
+      refused_.Update(Annotate(decoded, of));
+    } else {
+      Say(absl::StrCat(ToAbsl(of), ": ", decoded.message()));
+    }
+    return false;
+  }
+
   void Say(std::string what) {
     ++report_->damage_count;
     if (report_->damage.size() < kMostNamed) report_->damage.push_back(std::move(what));
@@ -49,7 +66,7 @@ class IndexCheck {
 
   void TakeState(std::string_view value) {
     auto state = StoreState::Decode(value);
-    if (!state.ok()) return Say(state.status().ToString());
+    if (!Sound(state.status(), "state")) return;
     state_ = *std::move(state);
   }
 
@@ -60,10 +77,7 @@ class IndexCheck {
     std::optional<ChunkRecord> record;
     if (!value.empty()) {
       auto got = DecodeRecord(value);
-      if (!got.ok()) {
-        return Say(absl::StrCat("undo record of chunk ", ToString(decoded->second), ": ",
-                                got.status().message()));
-      }
+      if (!Sound(got.status(), "undo record of chunk " + ToString(decoded->second))) return;
       record = *std::move(got);
     }
     // Of a chunk that was deleted since, only this tells what its slot was.
@@ -76,10 +90,7 @@ class IndexCheck {
     if (!chunk) return Say("a chunk record has a damaged key");
     ++report_->records;
     auto record = DecodeRecord(value);
-    if (!record.ok()) {
-      return Say(
-          absl::StrCat("record of chunk ", ToString(*chunk), ": ", record.status().message()));
-    }
+    if (!Sound(record.status(), "record of chunk " + ToString(*chunk))) return;
     Mark(now_, *chunk, &*record, /*twice_is_damage=*/true);
     if (!before_.contains(*chunk)) Mark(barrier_, *chunk, &*record, /*twice_is_damage=*/false);
   }
@@ -109,7 +120,8 @@ class IndexCheck {
   void TakeSlab(std::string_view key, std::string_view value) {
     const auto slab = DecodeSlabKey(key);
     auto stored = SlabBitmap::Decode(value);
-    if (!slab || !stored.ok()) return Say("a slab record is damaged");
+    if (!slab) return Say("a slab record has a damaged key");
+    if (!Sound(stored.status(), absl::StrCat("slab ", *slab))) return;
     seen_.insert(*slab);
     auto named = barrier_.find(*slab);
     const bool none = named == barrier_.end();
@@ -133,6 +145,7 @@ class IndexCheck {
   Bitmaps barrier_;                       // named by the records of the last barrier
   Bitmaps now_;
   absl::flat_hash_set<uint32_t> seen_;
+  absl::Status refused_;
 };
 
 }  // namespace
@@ -144,7 +157,7 @@ absl::StatusOr<IndexReport> SlabChunkStore::CheckIndex() {
   RETURN_IF_ERROR(index_->VisitSnapshot(
       IndexCheck::kPrefixes,
       [&](std::string_view key, std::string_view value) -> absl::StatusOr<bool> {
-        check.Take(key, value);
+        RETURN_IF_ERROR(check.Take(key, value));
         return true;
       }));
   check.Finish();

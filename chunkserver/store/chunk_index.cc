@@ -2,6 +2,8 @@
 
 #include <rocksdb/options.h>
 
+#include <cerrno>
+
 #include "chunkserver/store/index_keys.h"
 #include "chunkserver/store/index_options.h"
 #include "chunkserver/store/little_endian.h"
@@ -14,6 +16,12 @@ constexpr uint8_t kStateFormat = 1;
 
 rocksdb::Slice AsSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view AsView(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
+
+// A bad sector under the index is as bad as wrong bytes.
+absl::Status UnreadableIsDamaged(const rocksdb::Status& status, absl::Status noted) {
+  if (!status.IsIOError() || AttachedErrno(noted) != EIO) return noted;
+  return absl::DataLossError(noted.message());
+}
 
 }  // namespace
 
@@ -89,9 +97,9 @@ absl::Status ChunkIndex::Create(const std::string& dir, rocksdb::Env* env) {
   return index.Write(batch, Sync::kYes);
 }
 
-absl::StatusOr<std::unique_ptr<ChunkIndex>> ChunkIndex::Open(const std::string& dir,
-                                                             uint64_t cache_bytes,
-                                                             rocksdb::Env* env) {
+absl::StatusOr<std::unique_ptr<ChunkIndex>> ChunkIndex::Open(
+    const std::string& dir, uint64_t cache_bytes, rocksdb::Env* env,
+    const std::function<absl::Status()>& before_cut) {
   rocksdb::Options options = IndexOptions(cache_bytes, env);
   if (options.env->FileExists(dir + "/CURRENT").IsNotFound()) {
     return absl::NotFoundError("the target has no chunk index");
@@ -103,6 +111,7 @@ absl::StatusOr<std::unique_ptr<ChunkIndex>> ChunkIndex::Open(const std::string& 
   rocksdb::Status opened = rocksdb::DB::Open(options, dir, &raw);
   const bool log_cut = opened.IsCorruption();
   if (log_cut) {
+    if (before_cut) RETURN_IF_ERROR(before_cut());
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
     opened = rocksdb::DB::Open(options, dir, &raw);
   }
@@ -111,15 +120,16 @@ absl::StatusOr<std::unique_ptr<ChunkIndex>> ChunkIndex::Open(const std::string& 
   }
   // CURRENT names a file that is not there.
   if (opened.IsPathNotFound()) return absl::DataLossError("open chunk index: " + opened.ToString());
-  RETURN_IF_ERROR(IndexStatus(opened, "open chunk index"));
+  RETURN_IF_ERROR(UnreadableIsDamaged(opened, IndexStatus(opened, "open chunk index")));
   std::unique_ptr<ChunkIndex> index(new ChunkIndex(std::unique_ptr<rocksdb::DB>(raw)));
   index->log_cut_ = log_cut;
   return index;
 }
 
-absl::Status ChunkIndex::Note(const rocksdb::Status& status, std::string_view what) {
+absl::Status ChunkIndex::Note(const rocksdb::Status& status, std::string_view what, Access access) {
   if (status.ok()) return absl::OkStatus();
-  const absl::Status noted = IndexStatus(status, what);
+  absl::Status noted = IndexStatus(status, what);
+  if (access == Access::kRead) noted = UnreadableIsDamaged(status, std::move(noted));
   if (absl::IsDataLoss(noted)) {
     absl::MutexLock lock(&mu_);
     damage_.Update(noted);
@@ -188,13 +198,13 @@ absl::Status ChunkIndex::Write(IndexBatch& batch, Sync sync) {
     // The disk was full and has room again: the index had stopped writing until told.
     written = db_->Write(options, &batch.batch_);
   }
-  return Note(written, "write chunk index");
+  return Note(written, "write chunk index", Access::kWrite);
 }
 
 absl::Status ChunkIndex::VerifyFiles() {
   // What is only in the log goes to a table file, too, so that all of it is looked at.
   const rocksdb::Status flushed = db_->Flush(rocksdb::FlushOptions());
-  if (!flushed.IsNoSpace()) RETURN_IF_ERROR(Note(flushed, "flush chunk index"));
+  if (!flushed.IsNoSpace()) RETURN_IF_ERROR(Note(flushed, "flush chunk index", Access::kWrite));
   return Note(db_->VerifyChecksum(), "check chunk index");
 }
 

@@ -14,6 +14,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/write_batch.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,9 +64,12 @@ class ChunkIndex {
 
   // Makes an empty index in `dir`, whose parent exists. `env` null: the machine's.
   static absl::Status Create(const std::string& dir, rocksdb::Env* env);
-  // FAILED_PRECONDITION: another process has it open. NOT_FOUND: there is none.
-  static absl::StatusOr<std::unique_ptr<ChunkIndex>> Open(const std::string& dir,
-                                                          uint64_t cache_bytes, rocksdb::Env* env);
+  // FAILED_PRECONDITION: another process has it open. NOT_FOUND: there is none. DATA_LOSS: it is
+  // damaged, or the disk cannot read it. `before_cut` is called before the end of a log that cannot
+  // be read is given up.
+  static absl::StatusOr<std::unique_ptr<ChunkIndex>> Open(
+      const std::string& dir, uint64_t cache_bytes, rocksdb::Env* env,
+      const std::function<absl::Status()>& before_cut = nullptr);
 
   // The end of its log could not be read at the opening: what was written last may be missing.
   bool log_cut() const { return log_cut_; }
@@ -100,8 +104,8 @@ class ChunkIndex {
   // What it says contradicts itself: as if the database had answered with a corruption.
   void Condemn(std::string_view why) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // DATA_LOSS once the database has answered with a corruption: what it says can no longer be
-  // trusted to be all that was written.
+  // DATA_LOSS once the database has answered with a corruption or could not be read: what it says
+  // can no longer be trusted to be all that was written.
   absl::Status health() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // In key order, from a consistent snapshot, until the visitor returns an error or false.
@@ -116,8 +120,10 @@ class ChunkIndex {
 
  private:
   explicit ChunkIndex(std::unique_ptr<rocksdb::DB> db) : db_(std::move(db)) {}
-  // As a status of ours; remembers a corruption.
-  absl::Status Note(const rocksdb::Status& status, std::string_view what) ABSL_LOCKS_EXCLUDED(mu_);
+  // As a status of ours; remembers a corruption, and a read that the disk cannot do.
+  enum class Access : uint8_t { kRead, kWrite };
+  absl::Status Note(const rocksdb::Status& status, std::string_view what,
+                    Access access = Access::kRead) ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::optional<std::string>> GetBytes(std::string_view key);
   absl::Status VisitRange(const std::string& start, const std::string& end,
                           Visitor<std::string_view, std::string_view> visit);

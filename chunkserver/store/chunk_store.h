@@ -18,6 +18,7 @@
 #include <absl/types/span.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,9 @@ struct ChunkStoreOptions {
   uint64_t index_cache_bytes = 64 * kMiB;  // RocksDB block cache
   // Look through the whole index first, because the target has failed before.
   bool check_index = false;
+  // Called before something is done at the opening by which what was acknowledged may get lost; an
+  // error stops the opening. Empty: nothing is called.
+  std::function<absl::Status()> before_loss;
 };
 
 // A member keeps the last few writes with the chunk and recognises a repeat.
@@ -167,8 +171,9 @@ class ChunkStore {
   virtual absl::Status Drop(const ChunkKey& key) = 0;
 
   // Puts the same bytes, from another member, in place of damaged ones: the version stays, and what
-  // was known of its writes. FAILED_PRECONDITION: the committed version is not `content.version`,
-  // or another is pending. After an error the chunk is unchanged.
+  // was known of its writes, what is pending, too: where that was written behind the damaged bytes,
+  // it comes along. FAILED_PRECONDITION: the committed version is not `content.version`. After an
+  // error the chunk is unchanged.
   virtual absl::Status Mend(const ChunkKey& key, const ChunkContent& content) = 0;
   // Reads a quarantined chunk once more; OK: its bytes are right, and it is in service again (a
   // disk or memory that failed for a moment).
@@ -216,6 +221,13 @@ class ChunkStore {
   // Checks the index: its files' checksums, that every record decodes, that no two chunks share a
   // slot, that the bitmaps agree. What is found makes Health() fail. DATA_LOSS: it cannot be read.
   virtual absl::StatusOr<IndexReport> CheckIndex() = 0;
+
+  // Whether an absent chunk of this group and content may have been here: a damaged index lost
+  // records since, and nobody knows. Such a chunk is no hole.
+  virtual bool MayLack(GroupId group, ContentId content) const = 0;
+  // The group's chunks are those of another member now, which may lack contents below
+  // `unknown_below` (0: none); so may this store from now on.
+  virtual absl::Status Followed(GroupId group, uint64_t unknown_below) = 0;
 
   virtual absl::StatusOr<SpaceUsage> Space() = 0;
   // What was acknowledged may be missing since the opening: a damaged index was made anew from what

@@ -5,6 +5,7 @@
 #include <rocksdb/table.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "chunkserver/store/chunk_index.h"
 #include "chunkserver/store/index_options.h"
@@ -35,6 +36,10 @@ absl::Status IndexStatus(const rocksdb::Status& status, std::string_view what) {
   const std::string text = std::string(what) + ": " + status.ToString();
   if (status.IsCorruption()) return absl::DataLossError(text);
   if (status.IsNoSpace()) return PosixError(ENOSPC, text);
+  // RocksDB keeps only the text of these.
+  for (int err : {EMFILE, ENFILE, ENOMEM, EROFS, EACCES, EPERM}) {
+    if (text.find(strerror(err)) != std::string::npos) return PosixError(err, text);
+  }
   return PosixError(EIO, text);
 }
 

@@ -51,6 +51,7 @@ absl::Status SlabChunkStore::Format(const std::string& dir, const TargetIdentity
   RETURN_IF_ERROR(seams.fs->MakeDirectory(SlabDir(dir)));
   RETURN_IF_ERROR(ChunkIndex::Create(IndexDir(dir), seams.index_env));
   RETURN_IF_ERROR(seams.fs->SyncDirectory(dir));
+  RETURN_IF_ERROR(DoubtfulContents::Create(dir, seams.fs));
   // Last: a directory with an identity is a whole target.
   return WriteIdentity(dir, identity, seams.fs);
 }
@@ -58,13 +59,19 @@ absl::Status SlabChunkStore::Format(const std::string& dir, const TargetIdentity
 absl::StatusOr<std::unique_ptr<SlabChunkStore>> SlabChunkStore::OpenOnce(
     const ChunkStoreOptions& options, const std::string& boot_id, const StoreSeams& seams) {
   ASSIGN_OR_RETURN(TargetIdentity identity, ReadOwnIdentity(options, seams.fs));
+  ASSIGN_OR_RETURN(std::unique_ptr<DoubtfulContents> contents,
+                   DoubtfulContents::Load(options.dir, seams.fs, seams.clock));
+  const auto before_cut = [&]() -> absl::Status {
+    RETURN_IF_ERROR(contents->NoteLogCut());
+    return options.before_loss ? options.before_loss() : absl::OkStatus();
+  };
   // Its lock file also keeps a second process away.
-  absl::StatusOr<std::unique_ptr<ChunkIndex>> index =
-      ChunkIndex::Open(IndexDir(options.dir), options.index_cache_bytes, seams.index_env);
+  absl::StatusOr<std::unique_ptr<ChunkIndex>> index = ChunkIndex::Open(
+      IndexDir(options.dir), options.index_cache_bytes, seams.index_env, before_cut);
   if (absl::IsNotFound(index.status())) return Absent(options.dir + " has no chunk index");
   RETURN_IF_ERROR(index.status());
-  std::unique_ptr<SlabChunkStore> store(
-      new SlabChunkStore(options, std::move(identity), seams, std::move(index).value()));
+  std::unique_ptr<SlabChunkStore> store(new SlabChunkStore(
+      options, std::move(identity), seams, std::move(index).value(), std::move(contents)));
   RETURN_IF_ERROR(Annotate(store->Start(boot_id), "open " + store->label()));
   if (!options.check_index) return store;
   ASSIGN_OR_RETURN(const IndexReport report, store->CheckIndex());
@@ -79,14 +86,21 @@ absl::StatusOr<std::unique_ptr<SlabChunkStore>> SlabChunkStore::Open(ChunkStoreO
     return absl::InvalidArgumentError("slab_bytes is smaller than the largest chunk");
   }
   RETURN_IF_ERROR(ReadOwnIdentity(options, seams.fs).status());
-  RETURN_IF_ERROR(FinishRebuild(options.dir, seams.fs, seams.index_env));
+  ASSIGN_OR_RETURN(const bool finished, FinishRebuild(options.dir, seams.fs, seams.index_env));
   absl::StatusOr<std::unique_ptr<SlabChunkStore>> store = OpenOnce(options, boot_id, seams);
+  if (store.ok() && finished) (*store)->lost_changes_ = true;
   if (!absl::IsDataLoss(store.status())) return store;
   SPDLOG_ERROR("chunk index damaged, making it anew dir={} error={}",
                options.label.empty() ? options.dir : options.label,
                Quoted(store.status().ToString()));
+  if (options.before_loss) RETURN_IF_ERROR(options.before_loss());
+  ASSIGN_OR_RETURN(const std::unique_ptr<DoubtfulContents> contents,
+                   DoubtfulContents::Load(options.dir, seams.fs, seams.clock));
+  const DoubtfulContents::State before = contents->state();
+  RETURN_IF_ERROR(contents->Doubt());
   ASSIGN_OR_RETURN(const RebuiltIndex rebuilt,
                    RebuildIndex(options.dir, options.slab_bytes, seams.fs, seams.index_env));
+  if (rebuilt.whole()) RETURN_IF_ERROR(contents->Restore(before));
   store = OpenOnce(options, boot_id, seams);
   RETURN_IF_ERROR(Annotate(store.status(), "with an index made anew"));
   (*store)->lost_changes_ = true;
@@ -96,12 +110,14 @@ absl::StatusOr<std::unique_ptr<SlabChunkStore>> SlabChunkStore::Open(ChunkStoreO
 }
 
 SlabChunkStore::SlabChunkStore(ChunkStoreOptions options, TargetIdentity identity,
-                               const StoreSeams& seams, std::unique_ptr<ChunkIndex> index)
+                               const StoreSeams& seams, std::unique_ptr<ChunkIndex> index,
+                               std::unique_ptr<DoubtfulContents> contents)
     : options_(std::move(options)),
       identity_(std::move(identity)),
       fs_(seams.fs),
       clock_(seams.clock),
       index_(std::move(index)),
+      contents_(std::move(contents)),
       slabs_(SlabDir(options_.dir), options_.slab_bytes, seams.fs),
       slots_(options_.slab_bytes),
       reader_(&slabs_, index_.get()),
@@ -116,7 +132,10 @@ absl::Status SlabChunkStore::Start(const std::string& boot_id) {
   ASSIGN_OR_RETURN(uint64_t used_sequences, index_->GetSequence());
   const bool new_boot = state.boot_id != boot_id;
   // The operating system still has all that it was given: a log that ends too early is damaged.
-  lost_changes_ = index_->log_cut() && !new_boot;
+  const bool log_cut = index_->log_cut() || contents_->log_cut();
+  lost_changes_ = log_cut && !new_boot;
+  // Before a barrier under the new boot id, which would hide that it is one.
+  if (log_cut) RETURN_IF_ERROR(contents_->SettleLogCut(/*expected=*/new_boot));
   Recovery recovery({index_.get(), &slabs_, &slots_, &reader_}, state, new_boot);
   ASSIGN_OR_RETURN(Recovered recovered, recovery.Run());
 

@@ -15,6 +15,8 @@ void SlabChunkStore::Count(const absl::Status& status) {
     checksum_errors_.fetch_add(1);
   } else if (!status.ok() && ErrnoOf(status) == EIO) {
     io_errors_.fetch_add(1);
+  } else if (AttachedErrno(status) == EROFS) {
+    read_only_ = true;  // Linux 6.12 and later do not say so of an ext4 after an error
   }
 }
 
@@ -132,7 +134,7 @@ absl::StatusOr<SpaceUsage> SlabChunkStore::Space() {
   SpaceUsage usage;
   usage.capacity_bytes = disk.capacity_bytes;
   usage.device = disk.device;
-  usage.read_only = disk.read_only;
+  usage.read_only = disk.read_only || read_only_;
   const uint64_t reserve_bytes = reserve_bytes_;
   if (disk.free_bytes > reserve_bytes) {
     usage.free_bytes = disk.free_bytes - reserve_bytes + slots_.reusable_bytes();

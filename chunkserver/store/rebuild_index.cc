@@ -26,11 +26,14 @@ class Rebuild {
 
   absl::Status Run(SlabFiles& slabs) {
     from_.VisitReadable(kStateKey[0], [&](std::string_view, std::string_view value) {
-      if (auto state = StoreState::Decode(value); state.ok()) old_ = *std::move(state);
+      auto state = StoreState::Decode(value);
+      Refuse(state.status());
+      if (state.ok()) old_ = *std::move(state);
     });
     RETURN_IF_ERROR(TakeSlabs());
     RETURN_IF_ERROR(TakeRecords());
     RETURN_IF_ERROR(TakePatches());
+    RETURN_IF_ERROR(refused_);
     // The undo records stay behind: what the records name is durable from now on.
     for (const auto& [slab, bitmap] : bitmaps_) {
       ASSIGN_OR_RETURN(const bool exists, slabs.Exists(slab));
@@ -42,11 +45,17 @@ class Rebuild {
   const RebuiltIndex& rebuilt() const { return rebuilt_; }
 
  private:
+  // What a newer program has written is no damage: that one can read it.
+  void Refuse(const absl::Status& decoded) {
+    if (absl::IsFailedPrecondition(decoded)) refused_.Update(decoded);
+  }
+
   absl::Status TakeSlabs() {
     rebuilt_.gaps += from_.VisitReadable(kSlabPrefix, [&](std::string_view key,
                                                           std::string_view value) {
       const auto slab = DecodeSlabKey(key);
       auto stored = SlabBitmap::Decode(value);
+      Refuse(stored.status());
       if (!slab || !stored.ok() || stored->slots() != slots_.SlotsPerSlab(stored->slot_bytes())) {
         ++rebuilt_.dropped;
         return;
@@ -87,6 +96,7 @@ class Rebuild {
         from_.VisitReadable(kChunkPrefix, [&](std::string_view key, std::string_view value) {
           const auto chunk = DecodeChunkKey(key.substr(1));
           const auto record = DecodeRecord(value);
+          Refuse(record.status());
           if (!chunk || !record.ok() || !MarkSlots(*record)) {
             ++rebuilt_.dropped;
             return;
@@ -144,6 +154,7 @@ class Rebuild {
   uint64_t sequence_ = 0;
   std::map<uint32_t, SlabBitmap> bitmaps_;
   RebuiltIndex rebuilt_;
+  absl::Status refused_;
 };
 
 struct Names {
@@ -169,14 +180,15 @@ absl::StatusOr<std::unique_ptr<ChunkIndex>> OpenOld(const Names& names, rocksdb:
 
 }  // namespace
 
-absl::Status FinishRebuild(const std::string& dir, FileSystem* fs, rocksdb::Env* env) {
+absl::StatusOr<bool> FinishRebuild(const std::string& dir, FileSystem* fs, rocksdb::Env* env) {
   const Names names(dir);
   if (ChunkIndex::Exists(names.index, env) || !ChunkIndex::Exists(names.fresh, env) ||
       !ChunkIndex::Exists(names.damaged, env)) {
-    return absl::OkStatus();
+    return false;
   }
   RETURN_IF_ERROR(ChunkIndex::Move(names.fresh, names.index, env));
-  return fs->SyncDirectory(dir);
+  RETURN_IF_ERROR(fs->SyncDirectory(dir));
+  return true;
 }
 
 absl::StatusOr<RebuiltIndex> RebuildIndex(const std::string& dir, uint64_t slab_bytes,

@@ -23,12 +23,14 @@ struct RebuiltIndex {
   uint64_t dropped = 0;   // that made no sense
   uint64_t gaps = 0;      // places that could not be read
   bool repaired = false;  // it could not even be opened, and RocksDB's repair went first
+  bool whole() const { return dropped == 0 && gaps == 0 && !repaired; }
 };
 
 // `dir`: of the target, which nobody has open. `env` null: the machine's. An error: as it was.
+// FAILED_PRECONDITION: something has a format that this program does not know.
 absl::StatusOr<RebuiltIndex> RebuildIndex(const std::string& dir, uint64_t slab_bytes,
                                           FileSystem* fs, rocksdb::Env* env);
-// After a crash in the middle of a rebuild: the last step, if it was missing.
-absl::Status FinishRebuild(const std::string& dir, FileSystem* fs, rocksdb::Env* env);
+// After a crash in the middle of a rebuild: the last step; true when it was missing.
+absl::StatusOr<bool> FinishRebuild(const std::string& dir, FileSystem* fs, rocksdb::Env* env);
 
 }  // namespace penstock::chunkserver

@@ -16,6 +16,7 @@
 #include "chunkserver/store/chunk_locks.h"
 #include "chunkserver/store/chunk_store.h"
 #include "chunkserver/store/deferred_writes.h"
+#include "chunkserver/store/doubtful_contents.h"
 #include "chunkserver/store/image_reader.h"
 #include "chunkserver/store/image_writer.h"
 #include "chunkserver/store/interval_journal.h"
@@ -70,6 +71,13 @@ class SlabChunkStore : public ChunkStore {
   uint64_t damaged_chunks() const override;
   absl::StatusOr<IndexReport> CheckIndex() override;
 
+  bool MayLack(GroupId group, ContentId content) const override {
+    return contents_->Has(group, content);
+  }
+  absl::Status Followed(GroupId group, uint64_t unknown_below) override {
+    return contents_->Followed(group, unknown_below);
+  }
+
   absl::StatusOr<SpaceUsage> Space() override;
   void SetReserve(uint64_t bytes) override { reserve_bytes_ = bytes; }
   bool lost_changes() const override { return lost_changes_; }
@@ -81,7 +89,7 @@ class SlabChunkStore : public ChunkStore {
 
  private:
   SlabChunkStore(ChunkStoreOptions options, TargetIdentity identity, const StoreSeams& seams,
-                 std::unique_ptr<ChunkIndex> index);
+                 std::unique_ptr<ChunkIndex> index, std::unique_ptr<DoubtfulContents> contents);
   static absl::StatusOr<std::unique_ptr<SlabChunkStore>> OpenOnce(const ChunkStoreOptions& options,
                                                                   const std::string& boot_id,
                                                                   const StoreSeams& seams);
@@ -91,10 +99,15 @@ class SlabChunkStore : public ChunkStore {
     return options_.label.empty() ? options_.dir : options_.label;
   }
   absl::Status CheckChange(ChunkVersion version, const ChunkChange& change) const;
+  enum class Reserve : uint8_t { kKeep, kUse };
   absl::Status CheckSpace(const ChunkImage& base, const ChunkChange& change);
   // The pending image of `change`; takes the base out of service where its bytes are wrong.
   absl::StatusOr<WrittenImage> WriteImage(const ChunkKey& key, const ChunkRecord* record,
-                                          const ChunkChange& change);
+                                          const ChunkChange& change,
+                                          Reserve reserve = Reserve::kKeep);
+  // The whole pending content, which lies in the same slot as a damaged one, of the sound bytes of
+  // that one and its own.
+  absl::StatusOr<std::string> PendingOver(const ChunkRecord& record, absl::Span<const char> base);
 
   absl::StatusOr<ReadResult> ReadOnce(const ChunkKey& key, uint32_t offset, absl::Span<char> into,
                                       ImageReader::Wait wait);
@@ -104,12 +117,15 @@ class SlabChunkStore : public ChunkStore {
   // service when its bytes are wrong.
   absl::Status ReadFailed(const ChunkKey& key, absl::Status why);
   void Count(const absl::Status& status);
+  // Counts it; what another copy can still take is to be tried again.
+  absl::Status WriteFailed(const absl::Status& status);
 
   const ChunkStoreOptions options_;
   const TargetIdentity identity_;
   FileSystem* const fs_;  // not owned
   Clock* const clock_;    // not owned
   const std::unique_ptr<ChunkIndex> index_;
+  const std::unique_ptr<DoubtfulContents> contents_;
   ChunkLocks locks_;
   SlabFiles slabs_;
   SlotAllocator slots_;
@@ -126,6 +142,7 @@ class SlabChunkStore : public ChunkStore {
   bool lost_changes_ = false;  // constant after Open
   std::atomic<uint64_t> checksum_errors_{0};
   std::atomic<uint64_t> io_errors_{0};
+  std::atomic<bool> read_only_{false};  // a write has met it
 };
 
 }  // namespace penstock::chunkserver

@@ -1,6 +1,7 @@
 #include "chunkserver/store/slot_allocator.h"
 
 #include <absl/strings/str_cat.h>
+#include <spdlog/spdlog.h>
 
 #include <bit>
 
@@ -119,10 +120,16 @@ void SlotAllocator::Abandon(const Slot& slot) {
 
 void SlotAllocator::Release(const Slot& slot) {
   absl::MutexLock lock(&mu_);
-  Slab& slab = slabs_.find(slot.slab)->second;
-  INVARIANT(slab.bitmap.slot_bytes() == slot.bytes && slab.bitmap.Test(slot.index));
-  slab.bitmap.Clear(slot.index);
-  Offer(slot.slab, slab);
+  auto it = slabs_.find(slot.slab);
+  if (it == slabs_.end() || it->second.bitmap.slot_bytes() != slot.bytes ||
+      slot.index >= it->second.bitmap.slots() || !it->second.bitmap.Test(slot.index)) {
+    // Of an index that contradicts itself: the slot stays taken until the index is made anew.
+    SPDLOG_ERROR("a slot that nobody had taken is not given back slab={} slot={} bytes={}",
+                 slot.slab, slot.index, slot.bytes);
+    return;
+  }
+  it->second.bitmap.Clear(slot.index);
+  Offer(slot.slab, it->second);
 }
 
 void SlotAllocator::AddSlab(uint32_t slab, SlabBitmap bitmap) {

@@ -55,6 +55,9 @@ absl::Status GroupPass::Run(TargetId source_target) {
                     {*server, subject_.group.id, subject_.group_count, subject_.group.epoch,
                      source_target, subject_.target->target_id()},
                     parts_.interrupt);
+  if (pass_.role == SyncRole::kFollow) {
+    ASSIGN_OR_RETURN(unknown_below_, source.UnknownBelow());
+  }
   PagedCursor<ListedState> theirs(
       [&](const std::optional<ChunkKey>& after) { return source.List(after); });
   PagedCursor<OwnState> ours([&](const std::optional<ChunkKey>& after) { return ListOwn(after); });

@@ -51,6 +51,8 @@ class GroupPass {
   // Forgets what is pending here; for the leader, when all others have been asked.
   absl::Status DiscardPending();
   uint64_t left() const { return left_; }
+  // Of contents below it the source may lack chunks (ChunkStore::MayLack); 0: of none.
+  uint64_t unknown_below() const { return unknown_below_; }
   // Why something was left, if it was an error.
   const absl::Status& left_because() const { return left_because_; }
 
@@ -71,6 +73,7 @@ class GroupPass {
   const Subject subject_;
   const SyncPass pass_;
   uint64_t left_ = 0;
+  uint64_t unknown_below_ = 0;
   absl::Status left_because_;
 };
 

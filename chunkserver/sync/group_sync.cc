@@ -155,6 +155,10 @@ absl::Status GroupSync::SyncGroup(Lane& lane, const Group& group, uint32_t group
     RETURN_IF_ERROR(Undone(pass));
   }
   RETURN_IF_ERROR(target.store->Barrier());
+  // What is absent here is so because it is absent there.
+  if (role == SyncRole::kFollow) {
+    RETURN_IF_ERROR(target.store->Followed(group.id, pass.unknown_below()));
+  }
   if (role == SyncRole::kLead) parts_.adopted->Set(me, group.id, group.epoch);
   return absl::OkStatus();
 }

@@ -13,7 +13,6 @@ namespace {
 // Connections of their own (PeerClients): no write waits for one.
 constexpr uint32_t kSyncHop = 1000;
 constexpr uint64_t kLargestChunk = 64 * kMiB;  // as the payload of one reply
-constexpr absl::Duration kCallTimeout = absl::Seconds(20);
 
 ListedState FromListed(const wire::ListedChunk& chunk) {
   ListedState listed;
@@ -29,7 +28,7 @@ ListedState FromListed(const wire::ListedChunk& chunk) {
 
 net::CallOptions SyncSource::Options() const {
   net::CallOptions options;
-  options.timeout = kCallTimeout;
+  options.timeout = peer_.timeout;
   options.interrupt = stop_;
   return options;
 }
@@ -75,6 +74,35 @@ absl::StatusOr<std::optional<ChunkVersion>> SyncSource::PendingOf(const ChunkKey
   if (!page.items.empty() && page.items.front().key == key) state = page.items.front().state;
   if (state.version != version) return absl::AbortedError("the chunk was changed meanwhile");
   return state.pending;
+}
+
+// Its state does not say so; but of a chunk that never was it says that it is absent, or that it
+// may lack it.
+absl::StatusOr<bool> SyncSource::MayLack(ContentId content) {
+  wire::FetchChunkRequest request;
+  *request.mutable_key() = ToWire(ChunkKey{peer_.group.number, content, UINT32_MAX});
+  request.set_storage_class(peer_.group.storage_class);
+  request.set_epoch(peer_.epoch);
+  request.set_target_id(peer_.asked.value());
+  request.set_for_target_id(peer_.asker.value());
+  wire::FetchChunkResponse response;
+  const absl::Status status = peers_->Get(peer_.server, kSyncHop)
+                                  ->Call(wire::METHOD_FETCH_CHUNK, request, &response, Options());
+  if (absl::IsDataLoss(status)) return true;
+  RETURN_IF_ERROR(Annotate(status, absl::StrCat("ask target ", peer_.asked.value())));
+  return false;
+}
+
+absl::StatusOr<uint64_t> SyncSource::UnknownBelow() {
+  ASSIGN_OR_RETURN(const bool any, MayLack(ContentId(1)));
+  if (!any) return uint64_t{0};
+  uint64_t lacked = 1, known = UINT64_MAX;  // the highest id is nobody's
+  while (known - lacked > 1) {
+    const uint64_t middle = lacked + (known - lacked) / 2;
+    ASSIGN_OR_RETURN(const bool lacks, MayLack(ContentId(middle)));
+    (lacks ? lacked : known) = middle;
+  }
+  return known;
 }
 
 absl::StatusOr<FetchedChunk> SyncSource::Fetch(const ChunkKey& key) {

@@ -38,6 +38,7 @@ class SyncSource {
     uint32_t epoch = 0;
     TargetId asked;
     TargetId asker;
+    absl::Duration timeout = absl::Seconds(20);  // of a call
   };
   // `peers` and `stop`, which ends calls, outlive it.
   SyncSource(PeerClients* peers, Peer peer, const net::Interrupt* stop)
@@ -47,9 +48,12 @@ class SyncSource {
                                                       uint32_t limit = 0);
   // What the source has, and its committed bytes. DATA_LOSS: they are damaged there.
   absl::StatusOr<FetchedChunk> Fetch(const ChunkKey& key);
+  // Of contents below it the source may lack chunks that it had (ChunkStore::MayLack); 0: of none.
+  absl::StatusOr<uint64_t> UnknownBelow();
 
  private:
   net::CallOptions Options() const;
+  absl::StatusOr<bool> MayLack(ContentId content);
   absl::StatusOr<std::optional<ChunkVersion>> PendingOf(const ChunkKey& key, ChunkVersion version);
 
   PeerClients* const peers_;

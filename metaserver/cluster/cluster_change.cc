@@ -67,6 +67,7 @@ absl::Status ClusterState::Commit(Change change) {
   MembershipsBefore before;
   {
     absl::MutexLock lock(&mu_);
+    events_.Rebalance(cluster_.rebalance(), cluster.rebalance());
     cluster_ = cluster;
     before = Install(change, published);
   }
@@ -80,6 +81,7 @@ MembershipsBefore ClusterState::Install(const Change& change,
                                         const std::vector<uint64_t>& published) {
   MembershipsBefore groups_before;
   const absl::Duration now = sources_.clock->SinceBoot();
+  moves_.changed = true;
   inventory_.last_server_id = cluster_.last_server_id();
   inventory_.last_target_id = cluster_.last_target_id();
   events_.Servers(inventory_, change.servers);

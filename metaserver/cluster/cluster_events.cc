@@ -30,8 +30,9 @@ std::string WithoutNumbers(const std::string& text) {
 
 uint64_t TargetsOf(const Inventory& inventory, ServerId server) {
   return static_cast<uint64_t>(
-      std::count_if(inventory.targets.begin(), inventory.targets.end(),
-                    [&](const auto& entry) { return entry.second.server() == server; }));
+      std::count_if(inventory.targets.begin(), inventory.targets.end(), [&](const auto& entry) {
+        return entry.second.server() == server && !entry.second.record.removed();
+      }));
 }
 
 std::string NameOf(const Inventory& inventory, TargetId id) {
@@ -89,10 +90,16 @@ void ClusterEvents::Targets(const Inventory& inventory,
                               " of server ", now.server().value(), ") is new"));
       continue;
     }
+    const std::string name = Describe(inventory, found->second);
+    if (record.removed()) {
+      if (found->second.record.removed()) continue;
+      sink_->Add(Severity::kInfo, "target.removed", absl::StrCat(name, " has left the cluster"));
+      continue;
+    }
+    Drain(name, found->second.record, record);
     const wire::TargetState before = found->second.record.target().state();
     const wire::TargetState after = record.target().state();
     if (before == after || after == wire::TARGET_OFFLINE) continue;
-    const std::string name = Describe(inventory, found->second);
     if (after == wire::TARGET_ONLINE) {
       if (before == wire::TARGET_OFFLINE) continue;
       sink_->Add(Severity::kInfo, "target.back", absl::StrCat(name, " is back"));
@@ -101,6 +108,29 @@ void ClusterEvents::Targets(const Inventory& inventory,
     const std::string& problem = found->second.health.problem();
     sink_->Add(Severity::kError, "target.away",
                absl::StrCat(name, " is ", StateName(after), problem.empty() ? "" : ": ", problem));
+  }
+}
+
+void ClusterEvents::Drain(const std::string& name, const record::Target& before,
+                          const record::Target& now) {
+  if (before.draining() && !now.draining()) {
+    sink_->Add(Severity::kInfo, "target.undrained", absl::StrCat(name, " is in service again"));
+  }
+  if (!now.draining()) return;
+  if (before.draining() && before.drain_onto() == now.drain_onto()) return;
+  sink_->Add(Severity::kInfo, "target.draining",
+             absl::StrCat(name, " gives its groups to ",
+                          now.drain_onto() == 0 ? std::string("others")
+                                                : absl::StrCat("target ", now.drain_onto(),
+                                                               " where that can take them")));
+}
+
+void ClusterEvents::Rebalance(const record::Rebalance& before, const record::Rebalance& now) {
+  if (!before.running() && now.running()) {
+    sink_->Add(Severity::kInfo, "rebalance.begun", "groups go from full targets to emptier ones");
+  } else if (before.running() && !now.running()) {
+    sink_->Add(Severity::kInfo, "rebalance.ended",
+               absl::StrCat(now.ended(), "; ", Counted(now.moved_groups(), "group"), " moved"));
   }
 }
 

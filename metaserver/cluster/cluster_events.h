@@ -25,6 +25,7 @@ class ClusterEvents {
   // Before a change is installed: `inventory` is as it was.
   void Servers(const Inventory& inventory, const std::vector<record::Server>& servers);
   void Targets(const Inventory& inventory, const std::vector<record::Target>& targets);
+  void Rebalance(const record::Rebalance& before, const record::Rebalance& now);
   // `before` is nullptr for a new one.
   void Class(const record::StorageClass* before, const record::StorageClass& now);
   void Group(const Membership& before, const Membership& after, absl::Duration now) {
@@ -41,6 +42,8 @@ class ClusterEvents {
   void Tick(absl::Duration now);
 
  private:
+  void Drain(const std::string& name, const record::Target& before, const record::Target& now);
+
   EventSink* const sink_;
   GroupDigest digest_;
   uint32_t below_goal_ = 0;

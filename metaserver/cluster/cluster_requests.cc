@@ -23,6 +23,7 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
   ChangeTurn::Hold turn(&turn_);
   RegistrationPlan plan;
   Change change;
+  bool new_targets = false;
   {
     absl::MutexLock lock(&mu_);
     ASSIGN_OR_RETURN(plan, PlanRegistration(request, inventory_,
@@ -45,6 +46,7 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
         }
       }
     }
+    new_targets = plan.last_target_id != inventory_.last_target_id;
     change.groups = PlanReboots(members_, plan.rebooted);
     change.last_server_id = plan.last_server_id;
     change.last_target_id = plan.last_target_id;
@@ -98,6 +100,7 @@ absl::StatusOr<wire::RegisterResponse> ClusterState::Register(
                 Quoted(request.boot_id()), rebooted_groups);
   }
   RETURN_IF_ERROR(FormGroups());
+  if (new_targets) LookAhead(absl::ZeroDuration());
   response.set_cluster_id(cluster_id_);
   response.set_server_id(id.value());
   response.set_heartbeat_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(options_.heartbeat)));
@@ -137,6 +140,8 @@ wire::HeartbeatResponse ClusterState::Heartbeat(const wire::HeartbeatRequest& re
       if (target->second.record.removed()) response.set_register_again(true);
       if (target->second.server() == id) {
         events_.Health(inventory_, target->second, health);
+        const bool measured = target->second.health.capacity_bytes() > 0;
+        if (!measured && health.capacity_bytes() > 0) moves_.changed = true;
         target->second.health = health;
         if (IsOpen(health.state())) open.push_back(target->first);
       }

@@ -18,6 +18,7 @@ void ClusterState::NoteHeld(ServerId server, const wire::HeartbeatRequest& reque
   for (const wire::HeldGroups& held : request.held()) {
     auto target = inventory_.targets.find(TargetId(held.target_id()));
     if (target == inventory_.targets.end() || target->second.server() != server) continue;
+    if (target->second.record.removed()) continue;
     target->second.held = held;
   }
 }

@@ -81,11 +81,12 @@ class ClusterState : public SpaceSource {
   // FAILED_PRECONDITION: no other in-sync member is live.
   absl::Status SyncCopy(GroupId id, TargetId target);
 
-  // Operations, each durable when it returns (cluster_operations.cc). Safe to repeat. NOT_FOUND: no
+  // Operations, each durable when it returns (cluster_operations.cc,
+  // cluster_rebalance.cc). Safe to repeat. NOT_FOUND: no
   // such target; FAILED_PRECONDITION says what is in the way and what to do.
   absl::StatusOr<wire::DrainTargetResponse> DrainTarget(const wire::DrainTargetRequest& request);
   absl::StatusOr<wire::TargetInfo> UndrainTarget(TargetId target);
-  absl::StatusOr<wire::TargetInfo> RemoveTarget(TargetId target, bool dry_run);
+  absl::StatusOr<wire::RemoveTargetResponse> RemoveTarget(TargetId target, bool dry_run);
   absl::StatusOr<wire::StartRebalanceResponse> StartRebalance(
       const wire::StartRebalanceRequest& request);
   absl::StatusOr<wire::RebalanceInfo> StopRebalance();
@@ -135,12 +136,29 @@ class ClusterState : public SpaceSource {
   void PlanStates(Change& change) const;
   // What the plan says of rebalancing, for the record.
   void NoteRebalance(const RepairPlan& plan, Change& change);
+  // For plans that take long: they are made on a copy, without mu_. Under the turn, members and
+  // classes stay as they are meanwhile.
+  struct Snapshot {
+    Inventory inventory;
+    MemberTable members;
+    StorageClasses classes;
+    GroupNotesMap notes;
+    RebalanceWish wish;
+  };
+  Snapshot Copy() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  TargetFactsMap FactsOf(const Snapshot& now) const;
+  RebalanceWish WishNow() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<PlannedMove> PlanMoves(const Snapshot& now, const TargetFactsMap& facts,
+                                     double threshold, size_t most) const;
+  // Plans what rebalancing would do from now on, for views: every few seconds, sooner when the
+  // cluster has changed; or unless that was done within such a time.
+  void LookAhead();
+  void LookAhead(absl::Duration unless_within);
   // NOT_FOUND: there is none, or it was removed.
   absl::StatusOr<record::Target> TargetRecord(TargetId target) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CommitTarget(const record::Target& target);
   wire::TargetInfo InfoOf(TargetId target) const;
-  TargetFactsMap Facts() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ViewSources Sight(const ClusterOptions& options) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   RepairPlan PlanGroups() const;
   void NoteSynced(ServerId server, const wire::HeartbeatRequest& request)

@@ -44,7 +44,9 @@ absl::Status ClusterState::Tick() {
     absl::MutexLock lock(&mu_);
     events_.Tick(sources_.clock->SinceBoot());
   }
-  return FormGroups();
+  RETURN_IF_ERROR(FormGroups());
+  LookAhead();
+  return absl::OkStatus();
 }
 
 void ClusterState::StoodStill(absl::Duration time) {
@@ -77,17 +79,18 @@ void ClusterState::NoteDropped(const wire::DropGroup& drop) {
 
 RepairPlan ClusterState::PlanGroups() const {
   const ClusterOptions options = OptionsNow();
-  absl::MutexLock lock(&mu_);
-  return PlanRepair({inventory_,
-                     members_,
-                     classes_,
-                     notes_,
-                     options,
-                     sources_.clock->SinceBoot(),
-                     {.running = cluster_.rebalance().running(),
-                      .threshold = cluster_.rebalance().threshold_permille() / 1000.0,
-                      .max_bytes_per_second = cluster_.rebalance().max_bytes_per_second(),
-                      .next_move = moves_.next_rebalance}});
+  const absl::Duration now = sources_.clock->SinceBoot();
+  Snapshot copy;
+  {
+    absl::MutexLock lock(&mu_);
+    const RebalanceWish wish = WishNow();
+    if (!wish.running) {
+      return PlanRepair({inventory_, members_, classes_, notes_, options, now, wish});
+    }
+    copy = Copy();
+  }
+  return PlanRepair(
+      {copy.inventory, copy.members, copy.classes, copy.notes, options, now, copy.wish});
 }
 
 // What the map shows; groups go by what PlanRepair sees for itself.
@@ -138,7 +141,8 @@ absl::Status ClusterState::FormGroups() {
           {.target = id,
            .server = target.server(),
            .rack = inventory_.servers.at(target.server()).record.server().rack(),
-           .capacity_bytes = target.capacity_bytes()});
+           .capacity_bytes = target.capacity_bytes(),
+           .disk = target.disk_id()});
     }
     const uint32_t wanted = options_.initial_targets != 0 ? options_.initial_targets : replication;
     if (request.targets.size() < wanted) {

@@ -52,14 +52,8 @@ Disk SumOfDisks(const Inventory& inventory, absl::FunctionRef<bool(const TargetE
 
 // Its targets were removed and it is gone: nobody misses it.
 bool IsEmptied(const ViewSources& from, const ServerEntry& server) {
-  if (server.record.server().state() == wire::SERVER_ONLINE) return false;
-  bool any = false;
-  for (const auto& [id, target] : from.inventory.targets) {
-    if (target.server() != server.id()) continue;
-    if (!target.record.removed()) return false;
-    any = true;
-  }
-  return any;
+  return server.record.server().state() != wire::SERVER_ONLINE &&
+         AllRemoved(from.inventory, server.id());
 }
 
 void AddServers(const ViewSources& from, ClusterView& view) {

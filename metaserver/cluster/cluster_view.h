@@ -43,6 +43,12 @@ struct MovesNow {
   absl::btree_map<TargetId, uint32_t> stuck;  // groups of draining targets that nobody can take
   std::string rebalance_waits_for;
   absl::Duration next_rebalance;  // Clock::SinceBoot()
+  // Planned now and then, see ClusterState::LookAhead.
+  uint32_t groups_left = 0;  // that a rebalance which runs has still to begin
+  uint64_t bytes_left = 0;   // of them, about
+  bool unbalanced = false;   // one would move something; only while none runs
+  absl::Duration looked_ahead = -absl::InfiniteDuration();  // Clock::SinceBoot()
+  bool changed = false;                                     // the cluster, since then
 };
 
 struct ViewSources {

@@ -42,6 +42,12 @@ class Forecast {
     for (GroupMember& member : group.members) {
       if (Leaves(member.target)) PlaceOne(group, member, goal);
     }
+    // It has left already, and its place waits for it.
+    const std::vector<TargetId> left = group.Left();
+    if (group.members.size() < goal && std::count(left.begin(), left.end(), request_.target) > 0) {
+      group.members.push_back({request_.target, wire::MEMBER_SYNCING});
+      PlaceOne(group, group.members.back(), goal);
+    }
   }
 
   absl::StatusOr<std::vector<PlannedMove>> Take() {
@@ -70,7 +76,10 @@ class Forecast {
 
   void PlaceOne(const Membership& group, GroupMember& member, uint32_t goal) {
     const TargetFacts& leaver = facts_.at(member.target);
-    const uint64_t bytes = leaver.stored_bytes / std::max<uint32_t>(leaver.groups, 1);
+    // What one that is away stores is not always known.
+    const auto first = facts_.find(group.members.front().target);
+    const bool ask_first = leaver.stored_bytes == 0 && first != facts_.end();
+    const uint64_t bytes = ask_first ? first->second.bytes_each() : leaver.bytes_each();
     const TargetId wanted = member.target == request_.target ? request_.onto : leaver.onto;
     std::optional<TargetId> best = wanted;
     if (!best->valid() || !MayTake(group, *best, member.target) || !HasRoom(*best, bytes)) {
@@ -92,9 +101,9 @@ class Forecast {
   }
 
   bool MayTake(const Membership& group, TargetId target, TargetId instead_of) const {
-    if (Leaves(target)) return false;
-    const TargetFacts& facts = facts_.at(target);
-    if (!facts.serving()) return false;
+    auto found = facts_.find(target);
+    if (Leaves(target) || found == facts_.end() || !found->second.serving()) return false;
+    const TargetFacts& facts = found->second;
     return std::none_of(group.members.begin(), group.members.end(), [&](const GroupMember& m) {
       if (m.target == target) return true;
       auto other = facts_.find(m.target);
@@ -155,7 +164,12 @@ DrainStep PlanDrains(const MemberTable& members, const StorageClasses& classes, 
     if (step.moved >= kMaxJoinsPerTick || failures >= kMaxFailures) break;
     const TargetId leaver = DrainingMember(group, joins);
     if (!leaver.valid() || !joins.draft().IsAsBefore(id)) continue;
-    if (!IsWhole(group, GoalOf(classes, id), all)) continue;
+    if (joins.Facts(leaver).gone()) {  // its last copy: it waits for it
+      ++step.stuck[leaver];
+      continue;
+    }
+    // One whose disk reports errors can still be read from.
+    if (!IsWhole(group, GoalOf(classes, id), all, leaver)) continue;
     const GroupJoins::Search search{leaver, joins.Facts(leaver).onto, true};
     const std::optional<TargetId> to = joins.Pick(group, search);
     if (to && joins.Add(id, *to)) {

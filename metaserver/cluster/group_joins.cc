@@ -14,30 +14,26 @@ const TargetFacts& GroupJoins::Facts(TargetId target) const {
   return found == facts_.end() ? kNone : found->second;
 }
 
-bool GroupJoins::MayJoin(const Membership& group, TargetId target, TargetId but) const {
+bool GroupJoins::IsApart(const Membership& group, TargetId target, TargetId but) const {
   const TargetFacts& facts = Facts(target);
-  if (!facts.serving()) return false;
   return std::none_of(group.members.begin(), group.members.end(), [&](const GroupMember& m) {
     if (m.target == target) return true;
     return m.target != but && Facts(m.target).domain == facts.domain;
   });
 }
 
-uint64_t GroupJoins::ExpectedBytes(const Membership& group) const {
-  const TargetFacts& source = Facts(group.members.front().target);
-  return source.stored_bytes / std::max<uint32_t>(source.groups, 1);
+bool GroupJoins::MayJoin(const Membership& group, TargetId target, TargetId but) const {
+  return Facts(target).serving() && IsApart(group, target, but);
 }
 
-bool GroupJoins::HasRoom(const TargetFacts& facts, uint64_t bytes) {
-  const auto needed = static_cast<double>(bytes) * (facts.syncing + 1.0) +
-                      kNearlyFull * static_cast<double>(facts.capacity_bytes);
-  return static_cast<double>(facts.free_bytes) >= needed;
+uint64_t GroupJoins::ExpectedBytes(const Membership& group) const {
+  return Facts(group.members.front().target).bytes_each();
 }
 
 bool GroupJoins::Fits(const Membership& group, TargetId target, TargetId but,
                       uint64_t bytes) const {
   const TargetFacts& facts = Facts(target);
-  return !facts.draining && MayJoin(group, target, but) && HasRoom(facts, bytes);
+  return !facts.draining && MayJoin(group, target, but) && facts.HasRoom(bytes, facts.syncing);
 }
 
 std::optional<TargetId> GroupJoins::Pick(const Membership& group, const Search& search) {

@@ -21,12 +21,12 @@ class GroupJoins {
   MemberDraft& draft() { return draft_; }
   const Membership& Group(GroupId id) const { return *draft_.Find(id); }
 
-  // It serves, and shares no failure domain with a member other than `but`.
+  // No member, and it shares no failure domain with one other than `but`.
+  bool IsApart(const Membership& group, TargetId target, TargetId but = TargetId()) const;
+  // It also serves.
   bool MayJoin(const Membership& group, TargetId target, TargetId but = TargetId()) const;
   // What the group will about take: its first member's share.
   uint64_t ExpectedBytes(const Membership& group) const;
-  // For this group and for those that are on their way.
-  static bool HasRoom(const TargetFacts& facts, uint64_t bytes);
   // It may take another group that a repair, or a drain or rebalance, brings.
   bool HasRepairTurn(TargetId target) const {
     return Facts(target).syncing < options_.repairs_per_target;

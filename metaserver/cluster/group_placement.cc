@@ -188,9 +188,12 @@ absl::StatusOr<std::vector<std::vector<TargetId>>> PlaceGroups(const PlacementRe
                      " failure domains (servers, or racks where --rack is set), only ",
                      domains.size(), " registered"));
   }
+  std::map<std::string, double> sharers;
+  for (const PlacementTarget& target : request.targets) sharers[target.disk] += 1;
   std::vector<PlaceShare> shares;
   for (const PlacementTarget& target : request.targets) {
-    shares.push_back({FailureDomain(target), static_cast<double>(target.capacity_bytes)});
+    const double targets = target.disk.empty() ? 1 : sharers[target.disk];
+    shares.push_back({FailureDomain(target), static_cast<double>(target.capacity_bytes) / targets});
   }
   const std::vector<double> quotas = ShareOutPlaces(
       shares, request.group_count, double{1} * request.group_count * request.replication);

@@ -17,6 +17,7 @@ struct PlacementTarget {
   ServerId server;
   std::string rack;  // empty: the server is its own failure domain
   uint64_t capacity_bytes = 0;
+  std::string disk;  // equal for targets that share one, and its capacity; empty: not known
 };
 
 struct PlacementRequest {

@@ -4,6 +4,16 @@
 
 namespace penstock::metaserver {
 
+bool AllRemoved(const Inventory& inventory, ServerId server) {
+  bool any = false;
+  for (const auto& [id, target] : inventory.targets) {
+    if (target.server() != server) continue;
+    if (!target.record.removed()) return false;
+    any = true;
+  }
+  return any;
+}
+
 std::string Describe(const ServerEntry& server) {
   const wire::MapServer& map = server.record.server();
   std::string text = absl::StrCat("server ", map.server_id(), " (", map.hostname());

@@ -52,6 +52,9 @@ struct Inventory {
   uint32_t last_target_id = 0;
 };
 
+// The server had targets, and all of them were removed.
+bool AllRemoved(const Inventory& inventory, ServerId server);
+
 // "server 2 (node7, 10.0.0.7:7411)" and "target 3 (/data/t1 of node7)", for people.
 std::string Describe(const ServerEntry& server);
 std::string Describe(const Inventory& inventory, const TargetEntry& target);

@@ -47,6 +47,8 @@ struct Membership {
   // No member may serve alone: the basis exchanges what it has first.
   bool reconciling() const { return in_sync() == 0; }
   bool has_syncing() const { return in_sync() < members.size(); }
+  // No members, but they were and may have its chunks: of the basis first, then former ones.
+  std::vector<TargetId> Left() const;
   friend bool operator==(const Membership&, const Membership&) = default;
 };
 

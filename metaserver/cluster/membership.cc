@@ -25,6 +25,16 @@ size_t Membership::in_sync() const {
   }));
 }
 
+std::vector<TargetId> Membership::Left() const {
+  std::vector<TargetId> left;
+  for (const auto* list : {&basis, &former}) {
+    for (TargetId target : *list) {
+      if (Find(target) == nullptr) left.push_back(target);
+    }
+  }
+  return left;
+}
+
 std::string CheckMembership(const Membership& m) {
   if (m.epoch == 0) return "epoch 0";
   if (m.members.empty()) return "no members";

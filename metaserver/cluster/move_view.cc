@@ -9,48 +9,53 @@
 namespace penstock::metaserver {
 namespace {
 
-constexpr size_t kMostMovesShown = 2000;
-
 uint32_t Permille(double part) { return static_cast<uint32_t>(part * 1000 + 0.5); }
 
 TargetFactsMap FactsOf(const ViewSources& from) {
   return GatherTargetFacts(from.inventory, from.members, from.now, from.options.offline_after);
 }
 
-std::vector<PlannedMove> Plan(const ViewSources& from, const TargetFactsMap& facts,
-                              double threshold, size_t most) {
-  const auto any = [](GroupId) { return true; };
-  const RebalanceSources sources{
-      facts, from.members, from.classes, threshold, from.options.placement_seed, any};
-  return PlanRebalance(sources, {.moves = most});
+// Groups that lack a copy in sync, by each of their former members.
+absl::btree_map<TargetId, uint32_t> AwaitedBy(const ViewSources& from) {
+  absl::btree_map<TargetId, uint32_t> awaited;
+  for (const auto& [id, group] : from.members.groups()) {
+    if (group.in_sync() >= GoalOf(from.classes, id)) continue;
+    for (TargetId target : group.Left()) ++awaited[target];
+  }
+  return awaited;
+}
+
+std::string StuckText(const TargetEntry& target, uint32_t stuck) {
+  const wire::TargetState state = target.record.target().state();
+  if (state != wire::TARGET_ONLINE && state != wire::TARGET_FAILED) {
+    return absl::StrCat("it is away with the only copy of ", stuck, " of them: bring it back");
+  }
+  return absl::StrCat("no other target can take ", stuck,
+                      " of them: start a chunkserver on another machine, free space, or `penstock "
+                      "target undrain ",
+                      target.id().value(), "`");
 }
 
 void AddDrain(const ViewSources& from, const TargetEntry& target, wire::TargetInfo& info,
               std::vector<std::string>& problems) {
   if (!target.record.draining()) return;
+  const uint32_t left = info.groups() + info.awaited_by();
   info.set_draining(true);
   info.set_drain_onto(target.record.drain_onto());
-  info.set_drain_groups(std::max(target.record.drain_groups(), info.groups()));
+  info.set_drain_groups(std::max(target.record.drain_groups(), left));
   const std::string name = Describe(from.inventory, target);
   const uint32_t id = target.id().value();
-  if (info.groups() == 0) {
+  if (left == 0) {
     problems.push_back(absl::StrCat(name, " is drained: `penstock target remove ", id,
                                     "` takes it out of the cluster, `penstock target undrain ", id,
                                     "` puts it back in service"));
     return;
   }
-  std::string line = absl::StrCat(name, " is being drained: ", info.groups(), " of ",
-                                  info.drain_groups(), " groups are left; ");
   auto stuck = from.moves.stuck.find(target.id());
-  if (stuck == from.moves.stuck.end()) {
-    problems.push_back(line + "it ends by itself");
-    return;
-  }
-  info.set_drain_stuck(stuck->second);
+  if (stuck != from.moves.stuck.end()) info.set_drain_stuck(stuck->second);
   problems.push_back(absl::StrCat(
-      line, "no other target can take ", stuck->second,
-      " of them: start a chunkserver on another machine, free space, or `penstock target undrain ",
-      id, "`"));
+      name, " is being drained: ", left, " of ", info.drain_groups(), " groups are left; ",
+      info.drain_stuck() == 0 ? "it ends by itself" : StuckText(target, info.drain_stuck())));
 }
 
 void AddRebalance(const ViewSources& from, const TargetFactsMap& facts, ClusterView& view) {
@@ -63,6 +68,7 @@ void AddRebalance(const ViewSources& from, const TargetFactsMap& facts, ClusterV
   info.set_started_s(wish.started_s());
   info.set_ended_s(wish.ended_s());
   info.set_ended(wish.ended());
+  info.set_outcome(static_cast<wire::RebalanceOutcome>(wish.outcome()));
   info.set_moved_groups(wish.moved_groups());
   info.set_moved_bytes(wish.moved_bytes());
   for (const auto& [id, group] : from.members.groups()) {
@@ -73,11 +79,8 @@ void AddRebalance(const ViewSources& from, const TargetFactsMap& facts, ClusterV
   info.set_used_least_permille(Permille(used.least));
   if (!wish.running()) return;
   info.set_waits_for(from.moves.rebalance_waits_for);
-  for (const PlannedMove& move :
-       Plan(from, facts, info.threshold_permille() / 1000.0, kMostMovesShown)) {
-    info.set_groups_left(info.groups_left() + 1);
-    info.set_bytes_left(info.bytes_left() + move.bytes);
-  }
+  info.set_groups_left(from.moves.groups_left);
+  info.set_bytes_left(from.moves.bytes_left);
 }
 
 void SayRebalance(const ViewSources& from, const TargetFactsMap& facts, ClusterView& view) {
@@ -95,7 +98,7 @@ void SayRebalance(const ViewSources& from, const TargetFactsMap& facts, ClusterV
       !RebalanceWaitsFor(from.members, from.classes, facts).empty() || info.moving() > 0) {
     return;
   }
-  info.set_unbalanced(!Plan(from, facts, kUsualThreshold, 1).empty());
+  info.set_unbalanced(from.moves.unbalanced);
   if (!info.unbalanced()) return;
   view.problems.push_back(absl::StrFormat(
       "the cluster is unbalanced (its targets are %.0f %% to %.0f %% used, or hold more or fewer "
@@ -118,13 +121,13 @@ void AddShares(const std::vector<PlannedMove>& moves,
   for (auto& [way, sum] : sums) *shares.Add() = std::move(sum);
 }
 
-std::vector<PlannedMove> PlanWholeRebalance(const ViewSources& sources, double threshold) {
-  return Plan(sources, FactsOf(sources), threshold, kMostMovesShown);
-}
-
 void AddMoves(const ViewSources& sources, ClusterView& view) {
+  const auto awaited_by = AwaitedBy(sources);
   for (wire::TargetInfo& info : view.targets) {
     const TargetId id(info.target().target_id());
+    if (auto awaited = awaited_by.find(id); awaited != awaited_by.end()) {
+      info.set_awaited_by(awaited->second);
+    }
     AddDrain(sources, sources.inventory.targets.at(id), info, view.problems);
   }
   const TargetFactsMap facts = FactsOf(sources);

@@ -12,9 +12,6 @@ namespace penstock::metaserver {
 void AddShares(const std::vector<PlannedMove>& moves,
                google::protobuf::RepeatedPtrField<wire::MoveShare>& shares);
 
-// All that rebalancing would move from now on, up to a limit.
-std::vector<PlannedMove> PlanWholeRebalance(const ViewSources& sources, double threshold);
-
 // Drains, rebalancing, and whether it is needed: into the view's targets, `rebalance` and problems.
 // After the targets are in the view.
 void AddMoves(const ViewSources& sources, ClusterView& view);

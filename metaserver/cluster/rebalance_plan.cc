@@ -57,7 +57,7 @@ class Rebalancer {
       if (!Rebalances(facts)) continue;
       Side side{.id = id, .facts = &facts};
       side.used_bytes = static_cast<double>(facts.stored_bytes);
-      side.bytes_each = static_cast<double>(facts.stored_bytes) / std::max(facts.groups, 1u);
+      side.bytes_each = static_cast<double>(facts.bytes_each());
       side.coming = facts.syncing;
       sides_.push_back(std::move(side));
     }
@@ -105,8 +105,8 @@ class Rebalancer {
         if (other.target < member.target) ++pairs_[{other.target, member.target}];
       }
     }
-    for (TargetId former : group.former) {  // its chunks will be dropped
-      if (Side* side = Find(former)) side->used_bytes -= side->bytes_each;
+    for (TargetId left : group.Left()) {  // its chunks will be dropped
+      if (Side* side = Find(left)) side->used_bytes -= side->bytes_each;
     }
   }
 
@@ -162,6 +162,8 @@ class Rebalancer {
         Side& to = *sorted[sorted.size() - 1 - k];
         if (&from == &to || to.coming >= limits_.per_target) continue;
         if (!good(from, to) || to.used_with(from.bytes_each) > 1 - kNearlyFull) continue;
+        // Files of others fill its disk, too.
+        if (!to.facts->HasRoom(static_cast<uint64_t>(from.bytes_each), to.coming)) continue;
         if (MoveOne(from, to)) return true;
       }
     }

@@ -26,7 +26,8 @@ RebalanceStep StepRebalance(const RebalanceWish& wish, absl::Duration now,
     ++step.moved;
     step.moved_bytes += move.bytes;
     if (wish.max_bytes_per_second == 0) continue;
-    step.next_move = std::max(step.next_move, now) +
+    // A tick may make up for what the last ones left, up to a second.
+    step.next_move = std::max(step.next_move, now - absl::Seconds(1)) +
                      absl::Seconds(static_cast<double>(move.bytes) /
                                    static_cast<double>(wish.max_bytes_per_second));
   }

@@ -1,5 +1,6 @@
 #include "metaserver/cluster/repair_plan.h"
 
+#include <absl/container/flat_hash_set.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -24,6 +25,7 @@ class Planner {
         draft_(joins_.draft()) {
     for (const auto& [id, facts] : joins_.all_facts()) {
       if (facts.serving()) live_.insert(id);
+      if (!facts.domain.empty()) domains_.insert(facts.domain);
     }
   }
 
@@ -134,12 +136,19 @@ class Planner {
     draft_.Try(&MemberTable::PlanStay, id);
   }
 
+  // Members share a failure domain, though there are enough of them. Where there are not, they have
+  // to: labels of racks may change.
+  bool IsCrowded(const Membership& group) const {
+    return CopiesApart(group, joins_.all_facts()) <
+           std::min<size_t>(Goal(group.id), domains_.size());
+  }
+
   // Those that may get a member now, most urgent first.
   std::vector<GroupId> BelowGoal() const {
     std::vector<std::pair<size_t, GroupId>> groups;
     for (const auto& [id, base] : from_.members.groups()) {
       const Membership& group = *draft_.Find(id);
-      if (group.members.size() >= Goal(id) || group.has_syncing()) continue;
+      if (group.has_syncing() || (group.members.size() >= Goal(id) && !IsCrowded(group))) continue;
       groups.emplace_back(group.in_sync(), id);
     }
     std::sort(groups.begin(), groups.end());
@@ -153,27 +162,47 @@ class Planner {
     bool returns = false;  // one that has most of the bytes already is worth waiting for
     GroupJoins::Search search;
     bool given_up = false;  // one that is to leave is not waited for
-    for (const auto* list : {&group.basis, &group.former}) {
-      for (TargetId target : *list) {
-        if (group.Find(target) != nullptr) continue;
-        const TargetFacts& facts = Facts(target);
-        if (facts.draining) {
-          given_up = true;
-          search.preferred = facts.onto;
-        }
-        if (!joins_.MayJoin(group, target)) continue;
-        // A draining one comes back only where everything hangs on one copy.
-        if (facts.draining && group.in_sync() > 1) continue;
-        returns = true;
-        if (!joins_.HasRepairTurn(target)) continue;
-        plan_.returned += joins_.Add(id, target);
-        return;
+    size_t awaited = 0;
+    for (TargetId target : group.Left()) {
+      const TargetFacts& facts = Facts(target);
+      if (facts.draining) {
+        given_up = true;
+        search.preferred = facts.onto;
       }
+      awaited += IsAwaited(group, target) ? 1 : 0;
+      if (!MayReturn(group, target)) continue;
+      returns = true;
+      if (!joins_.HasRepairTurn(target)) continue;
+      plan_.returned += joins_.Add(id, target);
+      return;
     }
-    if (returns || !(given_up || GraceIsOver(id))) return;
+    const size_t missing = Goal(id) - std::min<size_t>(Goal(id), group.members.size());
+    // With none missing it is crowded: the copy that would be alone elsewhere is lost.
+    const bool at_once = missing == 0 || (given_up && missing > awaited);
+    if (returns || !(at_once || GraceIsOver(id))) return;
     if (const std::optional<TargetId> other = joins_.Pick(group, search)) {
       plan_.replaced += joins_.Add(id, *other);
     }
+  }
+
+  // It is away for less than the grace, as far as is known, and nobody said that it will not
+  // return.
+  bool IsAwaited(const Membership& group, TargetId target) const {
+    const TargetFacts& facts = Facts(target);
+    if (facts.draining || facts.serving() || !joins_.all_facts().contains(target)) return false;
+    const bool given_time =
+        facts.health != TargetFacts::Health::kSilent || facts.unheard < from_.options.repair_after;
+    return given_time && joins_.IsApart(group, target);
+  }
+
+  bool MayReturn(const Membership& group, TargetId target) const {
+    const TargetFacts& facts = Facts(target);
+    // A draining one comes back only where everything hangs on one copy.
+    if (!facts.serving() || (facts.draining && group.in_sync() > 1)) return false;
+    if (joins_.IsApart(group, target)) return true;
+    // Where no failure domain is left for it, two copies in one are better than one.
+    return group.members.size() < Goal(group.id) &&
+           CopiesApart(group, joins_.all_facts()) >= domains_.size();
   }
 
   bool GraceIsOver(GroupId id) const {
@@ -182,14 +211,18 @@ class Planner {
            from_.now - notes->second.below_goal_since >= from_.options.repair_after;
   }
 
-  // A group that changes now is asked about at the next tick, by its new epoch.
+  // A group that changes now is asked about at the next tick, by its new epoch. All its copies have
+  // to be online: what is recorded as in sync may have died with its disk.
   void AskToDrop() {
     for (const auto& [id, group] : from_.members.groups()) {
-      if (group.former.empty() || group.members.size() < Goal(id)) continue;
+      if (group.former.empty() || !IsWhole(group, Goal(id), joins_.all_facts())) continue;
       auto notes = from_.notes.find(id);
       if (notes == from_.notes.end() || *draft_.Find(id) != group) continue;
+      const bool apart = CopiesApart(group, joins_.all_facts()) >= Goal(id);
       for (TargetId target : from_.members.MayDrop(id)) {
         if (!Facts(target).serving() || notes->second.dropping.contains(target)) continue;
+        if (!apart && joins_.IsApart(group, target))
+          continue;  // it joins again, or is the last one
         if (plan_.drops.size() >= kMaxJoinsPerTick) return;
         wire::DropGroup& drop = plan_.drops.emplace_back();
         drop.set_storage_class(id.storage_class);
@@ -204,6 +237,7 @@ class Planner {
   GroupJoins joins_;
   MemberDraft& draft_;  // of joins_
   LiveTargets live_;
+  absl::flat_hash_set<std::string> domains_;  // of all targets, away or not
   RepairPlan plan_;
 };
 

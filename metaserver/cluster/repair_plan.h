@@ -15,12 +15,16 @@
 //     than its goal, and one whose place another took does so, too (surplus.h). One member goes the
 //     way of a failed one.
 //  5. Return: a target that serves and was a member joins a group below its goal, as syncing.
+//     A group whose members share a failure domain counts as below its goal, where others would
+//     not.
 //  6. Replacement: another target joins when the group was below its goal for repair_after; at once
-//     when the one that is away is being drained.
+//     when the one that is away is being drained and no other is awaited, or when members share a
+//     failure domain.
 //  7. Drain: another target joins a whole group beside a draining member (drain_plan.h).
 //  8. Rebalance: another target joins a whole group beside a member marked as leaving
 //     (rebalance_plan.h). Waits for all repairs and drains.
-//  9. Drop: a former member of a group that has all its copies in sync drops its chunks.
+//  9. Drop: a former member of a group that has all its copies in sync and online drops its chunks,
+//     unless it alone is in another failure domain than all members.
 // 7 and 8: at most moves_per_target onto one target. 5 and 6: one syncing member a group at a time,
 // groups with the fewest copies first, and no more than repairs_per_target onto one target.
 #pragma once

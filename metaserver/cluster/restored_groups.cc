@@ -9,6 +9,7 @@ namespace penstock::metaserver {
 namespace {
 
 bool Reported(const RestoredGroupsRequest& request, const TargetEntry& target) {
+  if (target.record.removed()) return false;  // a directory that may be left over
   auto server = request.inventory.servers.find(target.server());
   return server != request.inventory.servers.end() &&
          server->second.live(request.now, request.offline_after) &&
@@ -20,21 +21,30 @@ bool Holds(const TargetEntry& target, uint32_t group) {
   return (static_cast<uint8_t>(target.held.groups()[group / 8]) >> (group % 8) & 1) != 0;
 }
 
-// For the groups that nobody holds.
-absl::StatusOr<std::vector<std::vector<TargetId>>> Place(const RestoredGroupsRequest& request) {
+absl::StatusOr<std::vector<std::vector<TargetId>>> PlaceOn(const RestoredGroupsRequest& request,
+                                                           bool draining_too) {
   PlacementRequest placement;
   placement.group_count = request.group_count;
   placement.replication = request.storage_class.storage_class().replication();
   placement.seed = request.storage_class.placement_seed();
   for (const auto& [id, target] : request.inventory.targets) {
     if (!Reported(request, target) || target.health.state() != wire::TARGET_ONLINE) continue;
+    if (target.record.draining() && !draining_too) continue;
     placement.targets.push_back(
         {.target = id,
          .server = target.server(),
          .rack = request.inventory.servers.at(target.server()).record.server().rack(),
-         .capacity_bytes = target.capacity_bytes()});
+         .capacity_bytes = target.capacity_bytes(),
+         .disk = target.disk_id()});
   }
   return PlaceGroups(placement);
+}
+
+// For the groups that nobody holds. Where too few targets are left without those that are being
+// drained, these take part, and give the groups away when they can.
+absl::StatusOr<std::vector<std::vector<TargetId>>> Place(const RestoredGroupsRequest& request) {
+  auto placed = PlaceOn(request, /*draining_too=*/false);
+  return placed.ok() ? std::move(placed) : PlaceOn(request, /*draining_too=*/true);
 }
 
 }  // namespace
@@ -42,9 +52,11 @@ absl::StatusOr<std::vector<std::vector<TargetId>>> Place(const RestoredGroupsReq
 std::vector<std::string> NotReported(const RestoredGroupsRequest& request) {
   std::vector<std::string> missing;
   for (const auto& [id, server] : request.inventory.servers) {
-    if (!server.live(request.now, request.offline_after)) missing.push_back(Describe(server));
+    if (server.live(request.now, request.offline_after)) continue;
+    if (!AllRemoved(request.inventory, id)) missing.push_back(Describe(server));
   }
   for (const auto& [id, target] : request.inventory.targets) {
+    if (target.record.removed()) continue;
     auto server = request.inventory.servers.find(target.server());
     const bool live = server != request.inventory.servers.end() &&
                       server->second.live(request.now, request.offline_after);

@@ -34,7 +34,7 @@ struct RestoredGroups {
 };
 
 // Servers and targets that have not said what they hold, for people. A target that is known to be
-// absent is among them: its copies would be left out.
+// absent is among them: its copies would be left out. What was removed from the cluster is not.
 std::vector<std::string> NotReported(const RestoredGroupsRequest& request);
 
 // FAILED_PRECONDITION: too few targets to place a group.

@@ -12,17 +12,23 @@ absl::Status NoSuchTarget(uint32_t id) {
       absl::StrCat("there is no target ", id, "; `penstock target ls` lists them"));
 }
 
+bool IsThere(const Inventory& inventory, TargetId id) {
+  auto found = inventory.targets.find(id);
+  return found != inventory.targets.end() && !found->second.record.removed();
+}
+
 }  // namespace
 
 absl::StatusOr<wire::StartScrubResponse> ScrubBoard::Start(const wire::StartScrubRequest& request,
                                                            const Inventory& inventory,
                                                            uint64_t now_us) {
   wire::StartScrubResponse response;
-  if (request.target_id() != 0 && !inventory.targets.contains(TargetId(request.target_id()))) {
+  if (request.target_id() != 0 && !IsThere(inventory, TargetId(request.target_id()))) {
     return NoSuchTarget(request.target_id());
   }
   for (const auto& [id, target] : inventory.targets) {
     if (request.target_id() != 0 && id.value() != request.target_id()) continue;
+    if (target.record.removed()) continue;
     if (target.record.target().state() == wire::TARGET_ONLINE) {
       response.add_target_ids(id.value());
     } else if (request.target_id() != 0) {
@@ -32,6 +38,10 @@ absl::StatusOr<wire::StartScrubResponse> ScrubBoard::Start(const wire::StartScru
   }
   if (response.target_ids().empty()) {
     return absl::FailedPreconditionError("no target is online: `penstock status` says why");
+  }
+  // Servers take only growing numbers, also when the clock was set back and this is a new process.
+  for (const auto& [id, entry] : entries_) {
+    last_order_ = std::max(last_order_, entry.progress.order());
   }
   last_order_ = std::max(last_order_ + 1, now_us);
   response.set_order(last_order_);
@@ -68,12 +78,13 @@ std::vector<wire::ScrubOrder> ScrubBoard::OrdersFor(ServerId server,
 
 absl::StatusOr<wire::ListScrubsResponse> ScrubBoard::List(const wire::ListScrubsRequest& request,
                                                           const Inventory& inventory) const {
-  if (request.target_id() != 0 && !inventory.targets.contains(TargetId(request.target_id()))) {
+  if (request.target_id() != 0 && !IsThere(inventory, TargetId(request.target_id()))) {
     return NoSuchTarget(request.target_id());
   }
   wire::ListScrubsResponse response;
   for (const auto& [id, target] : inventory.targets) {
     if (request.target_id() != 0 && id.value() != request.target_id()) continue;
+    if (target.record.removed()) continue;
     wire::TargetScrub& scrub = *response.add_targets();
     scrub.set_target_id(id.value());
     scrub.set_path(target.record.target().path());

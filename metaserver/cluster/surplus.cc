@@ -11,7 +11,8 @@ const TargetFacts& FactsOf(TargetId target, const TargetFactsMap& facts) {
   return found == facts.end() ? kNone : found->second;
 }
 
-// Two copies in one failure domain are there only while one takes the other's place.
+// Two copies are in one failure domain while one takes the other's place, also when the third was
+// lost meanwhile.
 bool SharesDomain(const Membership& group, const GroupMember& member, const TargetFactsMap& facts) {
   return std::any_of(group.members.begin(), group.members.end(), [&](const GroupMember& other) {
     const std::string& domain = FactsOf(member.target, facts).domain;
@@ -76,12 +77,29 @@ std::optional<TargetId> LeadToPass(const Membership& group, TargetId surplus, ui
   return lead;
 }
 
-bool IsWhole(const Membership& group, uint32_t goal, const TargetFactsMap& facts) {
+bool IsWhole(const Membership& group, uint32_t goal, const TargetFactsMap& facts,
+             TargetId may_fail) {
+  const auto well = [&](TargetId target) {
+    const TargetFacts& of = FactsOf(target, facts);
+    return of.serving() || (target == may_fail && of.health == TargetFacts::Health::kFailed);
+  };
   return group.members.size() == goal && group.confirmed_epoch == group.epoch &&
          !group.leaving.valid() &&
          std::all_of(group.members.begin(), group.members.end(), [&](const GroupMember& m) {
-           return m.state == wire::MEMBER_IN_SYNC && FactsOf(m.target, facts).serving();
+           return m.state == wire::MEMBER_IN_SYNC && well(m.target);
          });
+}
+
+size_t CopiesApart(const Membership& group, const TargetFactsMap& facts) {
+  size_t apart = 0;
+  for (auto member = group.members.begin(); member != group.members.end(); ++member) {
+    const std::string& domain = FactsOf(member->target, facts).domain;
+    const bool seen = std::any_of(group.members.begin(), member, [&](const GroupMember& other) {
+      return !domain.empty() && FactsOf(other.target, facts).domain == domain;
+    });
+    apart += seen ? 0 : 1;
+  }
+  return apart;
 }
 
 }  // namespace penstock::metaserver

@@ -11,8 +11,7 @@
 namespace penstock::metaserver {
 
 // The leaving member; else one that shares its failure domain with another, else a draining one,
-// else the last. None while fewer than `goal` of the
-// others are in sync and serve.
+// else the last. None while fewer than `goal` of the others are in sync and serve.
 std::optional<GroupMember> SurplusOf(const Membership& group, uint32_t goal,
                                      const TargetFactsMap& facts);
 
@@ -23,7 +22,12 @@ std::optional<GroupMember> SurplusOf(const Membership& group, uint32_t goal,
 std::optional<TargetId> LeadToPass(const Membership& group, TargetId surplus, uint32_t goal,
                                    const TargetFactsMap& facts);
 
-// It has its goal of members, all in sync and serving, and its epoch is confirmed.
-bool IsWhole(const Membership& group, uint32_t goal, const TargetFactsMap& facts);
+// It has its goal of members, all in sync and serving, and its epoch is confirmed. `may_fail` may
+// have a disk that reports errors.
+bool IsWhole(const Membership& group, uint32_t goal, const TargetFactsMap& facts,
+             TargetId may_fail = TargetId());
+
+// In how many failure domains its members are. One that is not known is in a domain of its own.
+size_t CopiesApart(const Membership& group, const TargetFactsMap& facts);
 
 }  // namespace penstock::metaserver

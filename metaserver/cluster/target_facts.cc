@@ -36,6 +36,7 @@ TargetFactsMap GatherTargetFacts(const Inventory& inventory, const MemberTable& 
     if (server == inventory.servers.end()) continue;
     TargetFacts& facts = all[id];
     facts.health = HealthOf(server->second, target, now, offline_after);
+    facts.unheard = now - server->second.heard;
     facts.map_version = server->second.map_version;
     facts.domain = FailureDomain(
         {.target = id, .server = target.server(), .rack = server->second.record.server().rack()});
@@ -57,7 +58,11 @@ TargetFactsMap GatherTargetFacts(const Inventory& inventory, const MemberTable& 
     for (const GroupMember& member : group.members) {
       TargetFacts& facts = all[member.target];
       ++facts.groups;
+      ++facts.copies;
       facts.syncing += member.state == wire::MEMBER_SYNCING ? 1 : 0;
+    }
+    for (TargetId target : group.Left()) {
+      if (auto known = all.find(target); known != all.end()) ++known->second.copies;
     }
     ++all[HeadOf(group, all)].heads;
   }

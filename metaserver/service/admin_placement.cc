@@ -31,7 +31,7 @@ grpc::Status AdminService::RemoveTarget(grpc::ServerContext*,
                                         const wire::RemoveTargetRequest* request,
                                         wire::RemoveTargetResponse* response) {
   return Answer(sources_.cluster->RemoveTarget(TargetId(request->target_id()), request->dry_run()),
-                response->mutable_target());
+                response);
 }
 
 grpc::Status AdminService::StartRebalance(grpc::ServerContext*,

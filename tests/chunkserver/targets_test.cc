@@ -115,6 +115,24 @@ TEST_CASE(
   REQUIRE(!std::filesystem::exists(t1 + "/slabs/00000000.slab"));
 }
 
+TEST_CASE("what the opening lost is known until the metaserver has heard of it",
+          "[chunkserver][targets]") {
+  testing::TempDir dir;
+  Server server(dir);
+  REQUIRE(server.Open().ok());
+  std::ofstream(dir.path() + "/t1/index/CURRENT") << "garbage";
+  for (int round = 0; round < 2; ++round) {  // the second process finds nothing wrong
+    auto targets = server.Open();
+    REQUIRE(targets.ok());
+    REQUIRE((*targets)->all()[0]->is_open());
+    REQUIRE((*targets)->all()[0]->lost_changes);
+    REQUIRE(!(*targets)->all()[1]->lost_changes);
+    const auto saved = LoadOrMakeIdentity(server.options.dir, "", server.fs);
+    REQUIRE(saved->targets.at(0).lost_changes);
+    REQUIRE(!saved->targets.at(1).lost_changes);
+  }
+}
+
 TEST_CASE("an unknown directory that is neither empty nor ours is refused",
           "[chunkserver][targets]") {
   testing::TempDir dir;

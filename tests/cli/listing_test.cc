@@ -187,8 +187,12 @@ TEST_CASE("a target's state says whether it serves, drains or is away", "[cli][l
   REQUIRE(ServiceOf(target) == "draining 25 %");
   target.set_groups(0);
   REQUIRE(ServiceOf(target) == "drained");
+  target.set_awaited_by(30);  // it left them, and nobody has taken its place
+  REQUIRE(ServiceOf(target) == "draining 75 %");
   target.mutable_target()->set_state(wire::TARGET_OFFLINE);
   REQUIRE(ServiceOf(target) == "away, draining");
+  target.set_awaited_by(0);
+  REQUIRE(ServiceOf(target) == "away, drained");
   target.mutable_target()->set_state(wire::TARGET_ABSENT);
   REQUIRE(ServiceOf(target) == "absent");
 }

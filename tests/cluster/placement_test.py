@@ -66,6 +66,7 @@ class PlacementTest(harness.ClusterTest):
         print(f"[seed {seed}] ", end="", flush=True)
         self.random = random.Random(f"placement{seed}")
         self.seed = seed
+        self.first = None  # the target of chunkserver 1
 
     def command(self, *arguments, check=True):
         return self.cluster.penstock(*arguments, "--cluster", self.cluster.dir, check=check,
@@ -90,6 +91,7 @@ class PlacementTest(harness.ClusterTest):
 
     def test_drain_remove_add_and_rebalance_under_load(self):
         self.expect_whole()
+        self.first = self.cluster.target_of(1)
         files = {}
         for i in range(30):
             files[f"f{i}"] = self.random.randbytes(self.random.choice([6000, 300_000, CHUNK + 77]))
@@ -109,28 +111,31 @@ class PlacementTest(harness.ClusterTest):
         self.expect_each_server_alone_can_be_missing(files)
 
     def drain_first(self):
-        refused = self.command("target", "remove", "1", check=False)
+        first = str(self.first)
+        refused = self.command("target", "remove", first, check=False)
         self.assertEqual(refused.returncode, 1)
-        self.assertIn("penstock target drain 1", refused.stderr)
-        dry = self.cluster.admin("target", "drain", "1", "--dry-run")
-        self.assertEqual(dry["groups"], len(self.groups_of(1)))
-        self.assertFalse(self.target(1)["draining"])
-        self.cluster.admin("target", "drain", "1")
+        self.assertIn(f"penstock target drain {first}", refused.stderr)
+        dry = self.cluster.admin("target", "drain", first, "--dry-run")
+        self.assertEqual(dry["groups"], len(self.groups_of(self.first)))
+        self.assertFalse(self.target(self.first)["draining"])
+        self.cluster.admin("target", "drain", first)
         self.assertIn("is being drained", str(self.cluster.admin("status")["problems"]))
-        self.cluster.penstock("target", "drain", "1", "--wait", "--timeout", "240", "--cluster",
+        self.cluster.penstock("target", "drain", first, "--wait", "--timeout", "240", "--cluster",
                               self.cluster.dir, timeout_s=300)
-        self.assertEqual(self.groups_of(1), [])
-        self.assertEqual(self.target(1)["service"], "drained")
-        wait_for(lambda: self.target(1)["chunks"] == 0, 120, "its copies to go", every_s=0.5)
+        self.assertEqual(self.groups_of(self.first), [])
+        self.assertEqual(self.target(self.first)["service"], "drained")
+        wait_for(lambda: self.target(self.first)["chunks"] == 0, 120, "its copies to go",
+                 every_s=0.5)
         self.expect_whole()
 
     def remove_first(self):
-        self.command("target", "remove", "1", "--dry-run")
-        self.assertIsNotNone(self.target(1))
-        said = self.command("target", "remove", "1").stdout
+        first = str(self.first)
+        self.command("target", "remove", first, "--dry-run")
+        self.assertIsNotNone(self.target(self.first))
+        said = self.command("target", "remove", first).stdout
         self.assertIn("cs1 served nothing else and was stopped", said)
-        self.command("target", "remove", "1")  # again
-        self.assertIsNone(self.target(1))
+        self.command("target", "remove", first)  # again
+        self.assertIsNone(self.target(self.first))
         self.assertIsNone(self.cluster.chunkserver(1))
         self.assertNotIn("offline", str(self.cluster.admin("status")["problems"]))
         self.cluster.options = ["--base-port", str(self.cluster.base_port)]

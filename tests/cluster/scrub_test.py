@@ -1,6 +1,8 @@
 """Damaged copies: found by readers and by `penstock scrub`, and repaired from the other copy."""
 
 import errno
+import glob
+import json
 import os
 import random
 
@@ -40,6 +42,8 @@ class ScrubTest(harness.ClusterTest):
         files = {}
         for i in range(count):
             size = self.random.choice([5000, 60_000, 300_000, CHUNK, CHUNK + 77])
+            if i < 8:
+                size = CHUNK  # flipped bits meet several chunks, whatever the seed
             files[f"f{i}"] = self.random.randbytes(size)
             write_synced(self.path(f"f{i}"), files[f"f{i}"])
         return files
@@ -85,7 +89,7 @@ class ScrubTest(harness.ClusterTest):
         self.scrub()  # what is in the log goes to table files
         number = self.random.choice([1, 2])
         self.cluster.kill_chunkserver(number)
-        path = disk_faults.flip_in_index(self.target_dir(number), self.random)
+        path = self.flip_in_largest_table(number)
         self.cluster.up()
         self.expect(files, f"with a bit flipped in {path}")
         self.cluster.penstock("scrub", "start", "--wait", "--timeout", "100", "--cluster",
@@ -112,6 +116,13 @@ class ScrubTest(harness.ClusterTest):
         self.expect_one_alone_suffices(number, files)
         self.assertEqual(sum(target["found"] for target in self.scrub()), 0)
 
+    def flip_in_largest_table(self, number):
+        """One that is small may be merged into another before it is looked at."""
+        paths = glob.glob(os.path.join(self.target_dir(number), "index", "*.sst"))
+        path = max(sorted(paths), key=os.path.getsize)
+        disk_faults.flip_bit(path, self.random.randrange(os.path.getsize(path) // 2), self.random)
+        return path
+
     def test_a_reader_gets_the_right_bytes_and_the_copy_is_repaired(self):
         files = self.make_files(10)
         for number in (1, 2):
@@ -133,7 +144,11 @@ class ScrubTest(harness.ClusterTest):
         for number in (1, 2):
             self.break_chunk(number, data)
         drop_caches()
-        report = self.scrub()
+        told = self.cluster.penstock("scrub", "start", "--wait", "--timeout", "100", "--json",
+                                     "--cluster", self.cluster.dir, check=False)
+        self.assertEqual(told.returncode, 1, told.stderr)
+        self.assertIn("no good one", told.stderr)
+        report = json.loads(told.stdout)
         self.assertEqual([target["lost"] for target in report], [1, 1], report)
         self.assertErrno(errno.EIO, self.read_cold, "f")
         problems = wait_for(lambda: [line for line in self.cluster.admin("status")["problems"]

@@ -130,6 +130,15 @@ TEST_CASE("a target that was removed from the cluster is reported and remembered
       [&] { return LoadOrMakeIdentity(server.options.dir, "", server.fs)->targets.empty(); }));
   // Once it is emptied, its directory may hold a new one.
   REQUIRE(server.cluster.registrations() == 2);
+  // Until the metaserver's data is restored from before the removal.
+  server.cluster.Remove(-1);
+  server.cluster.Forget();
+  REQUIRE(Eventually([&] {
+    const auto beat = server.cluster.last_heartbeat();
+    return beat.targets_size() == 1 && beat.targets(0).state() == wire::TARGET_ONLINE;
+  }));
+  REQUIRE(!server.targets->all()[0]->removed);
+  REQUIRE(LoadOrMakeIdentity(server.options.dir, "", server.fs)->targets.at(0).id == TargetId(30));
 }
 
 TEST_CASE("a metaserver of another cluster is refused at the start", "[chunkserver][control]") {
@@ -164,6 +173,28 @@ TEST_CASE("a disk that fails is told at once, and once more at the next start",
   server.cluster.Forget();
   REQUIRE(Eventually([&] { return server.cluster.registrations() == 3; }));
   REQUIRE(!server.cluster.last_registration().targets(0).lost_changes());
+}
+
+TEST_CASE("a failed disk is registered as such, and remembered as soon as that can be written",
+          "[chunkserver][control]") {
+  LinkFixture server;
+  REQUIRE(server.Start().ok());
+  const std::string home = server.options.dir, disk = server.options.targets[0];
+  std::filesystem::rename(home, home + "-away");
+  std::filesystem::rename(disk, disk + "-away");
+  REQUIRE(Eventually([&] {
+    const auto beat = server.cluster.last_heartbeat();
+    return beat.targets_size() == 1 && beat.targets(0).state() == wire::TARGET_FAILED;
+  }));
+  const auto beats = server.cluster.heartbeats();
+  REQUIRE(Eventually([&] { return server.cluster.heartbeats() > beats + 5; }));
+  std::filesystem::rename(home + "-away", home);
+  REQUIRE(Eventually([&] {
+    return LoadOrMakeIdentity(server.options.dir, "", server.fs)->targets.at(0).lost_changes;
+  }));
+  server.cluster.Forget();
+  REQUIRE(Eventually([&] { return server.cluster.registrations() == 2; }));
+  REQUIRE(server.cluster.last_registration().targets(0).state() == wire::TARGET_FAILED);
 }
 
 TEST_CASE("fences and orders come with heartbeats, and what was done goes back",

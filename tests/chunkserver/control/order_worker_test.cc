@@ -115,6 +115,19 @@ TEST_CASE("an absent target does not keep the open ones from a deletion", "[chun
   REQUIRE(absl::IsInvalidArgument(worker.DeleteContent(order)));
 }
 
+TEST_CASE("a target that was removed from the cluster has no part in a deletion",
+          "[chunkserver][orders]") {
+  ChainFixture chain(1);
+  REQUIRE(chain.Write(0, "data").code() == 0);
+  chain.member(0).targets->all().front()->removed = true;  // its disk may fail
+  wire::DeleteContent order;
+  *order.mutable_layout() = LayoutOf();
+  order.set_chunk_count(1);
+  REQUIRE(WorkerOf(chain.member(0)).DeleteContent(order).ok());
+  chain.member(0).targets->all().front()->removed = false;
+  REQUIRE(chain.Read(0, 0) == "data");
+}
+
 TEST_CASE("what is done while a heartbeat is under way is told by the next one",
           "[chunkserver][orders]") {
   ChainFixture chain(1);

@@ -127,6 +127,50 @@ TEST_CASE("a member that holds another version is not copied from", "[chunkserve
   REQUIRE(FromWire(chain.Stat(1, 1).version()) == version);
 }
 
+TEST_CASE("a damaged copy with a write under way is mended, and the write comes to its end",
+          "[chunkserver][scrub]") {
+  // The head has staged an append, and its successor has committed it, or has not heard of it.
+  for (bool committed_behind : {true, false}) {
+    INFO("committed behind " << committed_behind);
+    Damaged chain(2);
+    const ChunkVersion before = FromWire(chain.Stat(0, 1).version());
+    const ChunkVersion next{before.epoch, before.sequence + 1000};
+    const std::string more = " And more.";
+    ChunkChange change;
+    change.offset = static_cast<uint32_t>(Data(1).size());
+    change.data = more;
+    change.crc32c = Crc32c(more);
+    for (int at : {0, 1}) {
+      if (at == 1 && !committed_behind) continue;
+      REQUIRE(chain.member(at).store().Stage(chain.Key(1), next, change).ok());
+    }
+    if (committed_behind) REQUIRE(chain.member(1).store().Commit(chain.Key(1), next).ok());
+    chain.Damage(0, Data(1));
+    REQUIRE(!chain.member(0).store().Verify(chain.Key(1)).ok());
+    REQUIRE(chain.Stat(0, 1).has_pending());
+    chain.member(0).settler->Start();
+    chain.StartRepair(0);
+    REQUIRE(Eventually([&] { return chain.Sound(0, 1); }));
+    REQUIRE(Eventually(
+        [&] { return chain.Read(0, 1) == Data(1) + more && chain.Read(1, 1) == Data(1) + more; }));
+    REQUIRE(FromWire(chain.Stat(0, 1, true).version()) == next);
+    REQUIRE(chain.Write(1, "it goes on").code() == 0);
+  }
+}
+
+TEST_CASE("lost chunks, as many as are remembered, do not keep others from being mended",
+          "[chunkserver][scrub]") {
+  Damaged chain(2);
+  for (uint32_t index : {0, 1, 2}) {
+    chain.Break(0, index);
+    chain.Break(1, index);
+  }
+  chain.StartRepair(0, /*most_attempts=*/1);
+  REQUIRE(Eventually([&] { return chain.member(0).targets->all()[0]->lost.size() == 3; }));
+  chain.Break(0, 3);
+  REQUIRE(Eventually([&] { return chain.Sound(0, 3); }));
+}
+
 TEST_CASE("copies are mended while writes go on, and no write is lost", "[chunkserver][scrub]") {
   ChainFixture chain(3);
   for (int at = 0; at < 3; ++at) chain.StartRepair(at);

@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 
+#include "chunkserver/store/chunk_index.h"
 #include "tests/chunkserver/control/fake_cluster.h"
 #include "tests/chunkserver/service/chain_fixture.h"
 
@@ -122,6 +123,33 @@ TEST_CASE("a pass begins by itself, and not before its days are over", "[chunkse
   REQUIRE(!f.Progress().running());
   f.StartScrub({.every = absl::Hours(22)});
   REQUIRE(Eventually([&] { return f.Progress().running(); }));
+}
+
+TEST_CASE("what cannot be looked at is told, and a pass comes to its end", "[chunkserver][scrub]") {
+  ScrubFixture f(1);
+  const std::string dir = f.member(0).targets->all()[0]->path;
+  f.StopMember(0);
+  {
+    auto index = ChunkIndex::Open(dir + "/index", 1 << 20, nullptr);
+    REQUIRE(index.ok());
+    ChunkRecord newer;  // of a program that is not this one
+    newer.version = {1, 1};
+    newer.image.encoding = 77;
+    IndexBatch batch;
+    batch.PutRecord(f.Key(5), newer);
+    REQUIRE((*index)->Write(batch, ChunkIndex::Sync::kYes).ok());
+  }
+  f.StartMember(0);
+  f.StartScrub({.every = absl::ZeroDuration(), .retry_every = absl::Milliseconds(1)});
+  f.Order(1);
+  REQUIRE(Eventually([&] { return f.Progress().order_done() == 1; }));
+  REQUIRE(f.Progress().found() == 2);  // by the look through the index, and by the listing
+  for (const wire::ScrubFinding& finding : f.Progress().findings()) {
+    REQUIRE(finding.outcome() == wire::SCRUB_DAMAGED);
+    REQUIRE(finding.what().find("cannot be checked") != std::string::npos);
+  }
+  REQUIRE(f.member(0).store().Health().ok());  // it is no damage
+  f.scrubber.reset();
 }
 
 TEST_CASE("a position that cannot be read only costs time", "[chunkserver][scrub]") {

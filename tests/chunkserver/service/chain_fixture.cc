@@ -103,11 +103,21 @@ void ChainFixture::StopMember(int i) {
   member.targets.reset();
 }
 
-void ChainFixture::StartRepair(int i) {
+void ChainFixture::RestartInDoubt(int i, uint64_t bound) {
+  const std::string path = absl::StrCat(dir_.path(), "/t", i, "/contents.json");
+  StopMember(i);
+  const std::string text =
+      absl::StrCat("{\"format\": 1, \"below\": 10000, \"unknown_below\": ", bound, "}");
+  REQUIRE(WriteSmallFile(PosixFileSystem(), path, text).ok());
+  StartMember(i);
+}
+
+void ChainFixture::StartRepair(int i, size_t most_attempts) {
   ChainMember& member = *members_[i];
   CopyRepair::Options options;
   options.pauses = {absl::Milliseconds(20), absl::Milliseconds(100)};
   options.look_every = absl::Milliseconds(10);
+  options.most_attempts = most_attempts;
   member.repair = std::make_unique<CopyRepair>(
       CopyRepair::Parts{&member.map, member.targets.get(), member.peers.get(), &member.locks,
                         member.settler.get(), SystemClock()},

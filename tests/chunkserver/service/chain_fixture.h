@@ -61,8 +61,10 @@ class ChainFixture {
   void NewEpoch(std::vector<int> in, std::vector<int> syncing, uint32_t reconciling = 0);
   // Lets a member catch up where the map says that it is syncing.
   void StartSync(int i);
-  bool Synced(int i);       // in all groups, as of this epoch
-  void StartRepair(int i);  // of damaged copies
+  bool Synced(int i);                                    // in all groups, as of this epoch
+  void StartRepair(int i, size_t most_attempts = 1000);  // of damaged copies
+  // As after a start with an index that has lost records: contents below `bound` may be lacked.
+  void RestartInDoubt(int i, uint64_t bound);
   // Turns bits of the member's stored copy of `data`; the test chose bytes that are there once.
   void Damage(int i, const std::string& data);
   uint32_t epoch() const { return epoch_; }

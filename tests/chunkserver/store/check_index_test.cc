@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "chunkserver/store/index_keys.h"
+#include "chunkserver/store/rebuild_index.h"
 #include "tests/chunkserver/store/store_audit.h"
 #include "tests/chunkserver/store/store_fixture.h"
 
@@ -123,6 +124,23 @@ TEST_CASE("an index that contradicts itself is found out", "[chunkserver][store]
     REQUIRE(report.leaked_slots == 1);
     REQUIRE(f.store->Health().ok());
   }
+  SECTION("what a newer program has written is no damage") {
+    Tamper(f, [&](ChunkIndex&, IndexBatch& batch) {
+      ChunkRecord newer;
+      newer.version = {1, 1};
+      newer.image.encoding = 77;
+      batch.PutRecord(f.Key(50), newer);
+    });
+    const auto report = f.store->CheckIndex();
+    INFO(report.status());
+    REQUIRE(absl::IsFailedPrecondition(report.status()));
+    REQUIRE(f.store->Health().ok());
+    f.store.reset();
+    REQUIRE(absl::IsFailedPrecondition(
+        RebuildIndex(f.options.dir, f.options.slab_bytes, &f.fs, f.env.get()).status()));
+    f.options.check_index = true;
+    REQUIRE(absl::IsFailedPrecondition(f.TryOpen()));
+  }
   SECTION("a slot outside its slab") {
     Tamper(f, [&](ChunkIndex& index, IndexBatch& batch) {
       ChunkRecord other = *record(index, 1);
@@ -131,6 +149,47 @@ TEST_CASE("an index that contradicts itself is found out", "[chunkserver][store]
     });
     REQUIRE(f.store->CheckIndex().value().damage_count > 0);
   }
+}
+
+TEST_CASE("a store whose index takes no barrier says so, and does not end the server",
+          "[chunkserver][store][index]") {
+  StoreFixture f;
+  for (uint32_t i = 0; i < 4; ++i) REQUIRE(f.Write(f.Key(i), 0, std::string(9000, 'x')).ok());
+  REQUIRE(f.store->Barrier().ok());
+  Tamper(f, [&](ChunkIndex& index, IndexBatch& batch) {
+    ChunkRecord other = *index.Get(f.Key(1)).value();
+    other.image.slot.bytes = 64 * kKiB;  // of another size than its slab's
+    batch.PutRecord(f.Key(1), other);
+  });
+  REQUIRE(f.StageAndCommit(f.Key(1), f.Change(ChangeKind::kDelete, 0, "")).ok());
+  REQUIRE(!f.store->Barrier().ok());
+  REQUIRE(!f.store->Health().ok());
+  REQUIRE(!f.Write(f.Key(2), 0, "more").ok());
+  REQUIRE(f.ReadAll(f.Key(2)).value() == std::string(9000, 'x'));
+}
+
+TEST_CASE("an index that the disk cannot read is a damaged one, and is made anew",
+          "[chunkserver][store][index]") {
+  StoreFixture f;
+  for (uint32_t i = 0; i < 200; ++i) REQUIRE(f.Write(f.Key(i), 0, std::string(500, 'x')).ok());
+  REQUIRE(f.store->CheckIndex().value().damage.empty());  // writes the table files
+  f.Reopen();
+  f.index_fs->set_fail_table_reads(true);
+  REQUIRE(absl::IsDataLoss(f.store->CheckIndex().status()));
+  REQUIRE(absl::IsDataLoss(f.store->Health()));
+  f.index_fs->set_fail_table_reads(false);
+  REQUIRE(absl::IsDataLoss(f.store->Health()));  // until it was opened again
+  int lost = 0;
+  f.options.before_loss = [&] {
+    ++lost;
+    return absl::OkStatus();
+  };
+  f.options.check_index = true;
+  f.index_fs->set_fail_table_reads(true);
+  f.store.reset();
+  const absl::Status opened = f.TryOpen();
+  INFO(opened);
+  REQUIRE(lost == 1);  // it was taken for damaged
 }
 
 TEST_CASE("a flipped bit anywhere in the index's table files is found",

@@ -54,6 +54,25 @@ class CrashingFile : public rocksdb::FSWritableFileOwnerWrapper {
   uint64_t size_;
 };
 
+class UnreadableFile : public rocksdb::FSRandomAccessFileOwnerWrapper {
+ public:
+  UnreadableFile(CrashingIndexFileSystem* fs, std::unique_ptr<rocksdb::FSRandomAccessFile> file)
+      : FSRandomAccessFileOwnerWrapper(std::move(file)), fs_(fs) {}
+
+  IOStatus Read(uint64_t offset, size_t length, const IOOptions& options, rocksdb::Slice* result,
+                char* scratch, IODebugContext* debug) const override {
+    if (fs_->fail_table_reads()) return IOStatus::IOError("a sector cannot be read");
+    return FSRandomAccessFileOwnerWrapper::Read(offset, length, options, result, scratch, debug);
+  }
+  IOStatus MultiRead(rocksdb::FSReadRequest* requests, size_t count, const IOOptions& options,
+                     IODebugContext* debug) override {
+    return FSRandomAccessFile::MultiRead(requests, count, options, debug);
+  }
+
+ private:
+  CrashingIndexFileSystem* const fs_;
+};
+
 class CrashingDirectory : public rocksdb::FSDirectoryWrapper {
  public:
   CrashingDirectory(CrashingIndexFileSystem* fs, std::string name,
@@ -105,6 +124,16 @@ IOStatus CrashingIndexFileSystem::ReopenWritableFile(const std::string& name,
   *file = std::make_unique<CrashingFile>(this, name, std::filesystem::file_size(name),
                                          std::move(*file));
   return made;
+}
+
+IOStatus CrashingIndexFileSystem::NewRandomAccessFile(
+    const std::string& name, const rocksdb::FileOptions& options,
+    std::unique_ptr<rocksdb::FSRandomAccessFile>* file, IODebugContext* debug) {
+  IOStatus done = FileSystemWrapper::NewRandomAccessFile(name, options, file, debug);
+  if (done.ok() && name.ends_with(".sst")) {
+    *file = std::make_unique<UnreadableFile>(this, std::move(*file));
+  }
+  return done;
 }
 
 IOStatus CrashingIndexFileSystem::NewDirectory(const std::string& name, const IOOptions& options,

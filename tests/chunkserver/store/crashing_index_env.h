@@ -6,6 +6,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,6 +30,10 @@ class CrashingIndexFileSystem : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus ReopenWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                        std::unique_ptr<rocksdb::FSWritableFile>* file,
                                        rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus NewRandomAccessFile(const std::string& name,
+                                        const rocksdb::FileOptions& options,
+                                        std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+                                        rocksdb::IODebugContext* debug) override;
   rocksdb::IOStatus NewDirectory(const std::string& name, const rocksdb::IOOptions& options,
                                  std::unique_ptr<rocksdb::FSDirectory>* directory,
                                  rocksdb::IODebugContext* debug) override;
@@ -42,6 +47,9 @@ class CrashingIndexFileSystem : public rocksdb::FileSystemWrapper {
   // removes files whose names were not synced.
   void PowerCut(std::mt19937_64& random, std::optional<int> arrives_percent = std::nullopt);
 
+  // The disk cannot read any of the table files.
+  void set_fail_table_reads(bool fail) { fail_table_reads_ = fail; }
+  bool fail_table_reads() const { return fail_table_reads_; }
   CrashSwitch* crash() const { return crash_; }
   void Grew(const std::string& name, uint64_t size);
   void Synced(const std::string& name);
@@ -54,6 +62,7 @@ class CrashingIndexFileSystem : public rocksdb::FileSystemWrapper {
     bool named = false;  // its directory was synced since it was made
   };
   CrashSwitch* const crash_;
+  std::atomic<bool> fail_table_reads_{false};
   absl::Mutex mu_;
   std::map<std::string, Tracked> files_ ABSL_GUARDED_BY(mu_);
   // What a name stood for before a rename onto it that was not synced yet; nothing: no file.

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <cerrno>
 
 #include "tests/chunkserver/store/store_audit.h"
 #include "tests/chunkserver/store/store_fixture.h"
@@ -59,7 +60,7 @@ TEST_CASE("a damaged chunk is listed until the same bytes are put in its place",
   AuditClosedTarget(f);
 }
 
-TEST_CASE("mending keeps the writes that are known, and waits for one that is pending",
+TEST_CASE("mending keeps the writes that are known, and one that is pending",
           "[chunkserver][store][mend]") {
   StoreFixture f;
   const ChunkKey key = f.Key(1);
@@ -71,11 +72,65 @@ TEST_CASE("mending keeps the writes that are known, and waits for one that is pe
   REQUIRE(!f.ReadAll(key).ok());
   const ChunkVersion next = f.NextVersion();
   REQUIRE(f.store->Stage(key, next, f.Change(ChangeKind::kReplace, 0, "whole")).ok());
-  REQUIRE(absl::IsFailedPrecondition(f.store->Mend(key, Content(version, "data"))));
-  REQUIRE(f.store->Discard(key, next).ok());
   REQUIRE(f.store->Mend(key, Content(version, "data")).ok());
+  REQUIRE(f.ReadAll(key).value() == "data");
+  REQUIRE(f.store->ReadPending(key).value() == "whole");
+  REQUIRE(f.store->Discard(key, next).ok());
   REQUIRE(f.store->Stat(key).value().channels.size() == 1);
   REQUIRE(f.store->Stat(key).value().channels[0].stamp == change.stamp);
+  REQUIRE(f.ReadAll(key).value() == "data");
+}
+
+TEST_CASE("what is pending behind damaged bytes comes along when they are mended",
+          "[chunkserver][store][mend]") {
+  StoreFixture f;
+  const ChunkKey key = f.Key(1);
+  const std::string data(13'000, 'd');
+  REQUIRE(f.Write(key, 0, data).ok());
+  const ChunkVersion version = f.store->Stat(key).value().committed;
+  const ChunkVersion next = f.NextVersion();
+  std::string wanted = data;
+  SECTION("an append, in the last block of the old bytes") {
+    REQUIRE(f.store->Stage(key, next, f.Change(ChangeKind::kWrite, 13'000, "more")).ok());
+    wanted += "more";
+  }
+  SECTION("an append behind a gap") {
+    REQUIRE(f.store->Stage(key, next, f.Change(ChangeKind::kWrite, 13'100, "more")).ok());
+    wanted += std::string(100, '\0') + "more";
+  }
+  SECTION("a small overwrite, which waits in the index") {
+    REQUIRE(f.store->Stage(key, next, f.Change(ChangeKind::kWrite, 9000, "over")).ok());
+    wanted.replace(9000, 4, "over");
+  }
+  SECTION("a truncation") {
+    REQUIRE(f.store->Stage(key, next, f.Change(ChangeKind::kTruncate, 12'500, "")).ok());
+    wanted.resize(12'500);
+  }
+  f.fs.FlipBit(Slab(f), 1000);
+  REQUIRE(absl::IsDataLoss(f.ReadAll(key).status()));
+  REQUIRE(f.store->Mend(key, Content(version, data)).ok());
+  REQUIRE(Damaged(f).empty());
+  REQUIRE(f.ReadAll(key).value() == data);
+  REQUIRE(f.store->ReadPending(key).value() == wanted);
+  REQUIRE(f.store->Commit(key, next).ok());
+  REQUIRE(f.ReadAll(key).value() == wanted);
+  REQUIRE(f.store->Barrier().ok());
+  f.Reopen();
+  REQUIRE(f.ReadAll(key).value() == wanted);
+  f.store.reset();
+  AuditClosedTarget(f);
+}
+
+TEST_CASE("a full disk's copies are mended in the reserve", "[chunkserver][store][mend]") {
+  StoreFixture f;
+  const ChunkKey key = f.Key(1);
+  REQUIRE(f.Write(key, 0, "data").ok());
+  const ChunkVersion version = f.store->Stat(key).value().committed;
+  f.fs.FlipBit(Slab(f), 1);
+  REQUIRE(!f.ReadAll(key).ok());
+  f.store->SetReserve(uint64_t{1} << 60);
+  REQUIRE(ErrnoOf(f.Write(f.Key(2), 0, "more")) == ENOSPC);
+  REQUIRE(f.store->Mend(key, Content(version, "data")).ok());
   REQUIRE(f.ReadAll(key).value() == "data");
 }
 

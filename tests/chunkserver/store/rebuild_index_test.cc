@@ -50,6 +50,20 @@ struct Closed : StoreFixture {
     }
     return right;
   }
+  // What is absent of what was written is known to be so, and of what is new nothing is.
+  void RequireNoHoles() {
+    const GroupId group{1, 0};
+    const bool all = Right() == contents.size();
+    for (const auto& [i, data] : contents) {
+      if (absl::IsNotFound(ReadAll(Key(i)).status())) {
+        REQUIRE(store->MayLack(group, Key(i).content));
+      }
+    }
+    REQUIRE((all || store->MayLack(group, ContentId(1))));
+    REQUIRE(!store->MayLack(group, ContentId(1'000'000)));
+    REQUIRE(store->Followed(group, 0).ok());
+    REQUIRE(!store->MayLack(group, ContentId(1)));
+  }
   void RequireSound() {
     const IndexReport report = store->CheckIndex().value();
     INFO((report.damage.empty() ? "" : report.damage[0]));
@@ -106,10 +120,18 @@ TEST_CASE("a table file that is damaged costs only what lies in the damaged plac
     const auto& path = tables[random() % tables.size()];
     Flip(path, random() % (std::filesystem::file_size(path) - 64));
     f.options.check_index = true;  // as after a failure
+    int told = 0;
+    f.options.before_loss = [&] {
+      ++told;
+      REQUIRE(!std::filesystem::exists(f.options.dir + "/index.damaged"));  // nothing is done yet
+      return absl::OkStatus();
+    };
     f.Open();
+    REQUIRE(told >= 1);  // twice where it cannot be opened: that may be its log
     REQUIRE(f.store->lost_changes());
+    f.options.before_loss = nullptr;
     REQUIRE(std::filesystem::exists(f.options.dir + "/index.damaged"));
-    f.Right();
+    f.RequireNoHoles();
     f.options.check_index = false;
     f.RequireSound();
   }
@@ -144,6 +166,36 @@ TEST_CASE("a damaged log is noticed in the same boot, and is what a power cut le
   f.Open();
   REQUIRE(f.store->lost_changes() == !new_boot);
   REQUIRE(f.Right() == 20);
+  REQUIRE(f.store->MayLack({1, 0}, f.Key(110).content) == !new_boot);
+}
+
+TEST_CASE("a log that was cut is remembered when the process dies before it could say so",
+          "[chunkserver][store][index]") {
+  std::mt19937_64 random(TestSeed("damaged log, twice"));
+  Closed f(random, 20);
+  f.Open();
+  for (uint32_t i = 100; i < 120; ++i) REQUIRE(f.Write(f.Key(i), 0, "in the log").ok());
+  REQUIRE(f.store->Barrier().ok());
+  f.Kill();
+  const auto logs = f.IndexFiles("", ".log");
+  Flip(logs.back(), std::filesystem::file_size(logs.back()) / 2);
+  bool told = false;
+  f.options.before_loss = [&] {
+    told = true;
+    return absl::InternalError("the process dies");
+  };
+  REQUIRE(!f.TryOpen().ok());
+  REQUIRE(told);
+  f.options.before_loss = nullptr;
+  {
+    // It was cut before the next process looks.
+    auto cut = ChunkIndex::Open(f.options.dir + "/index", 1 << 20, f.env.get());
+    REQUIRE(cut.ok());
+    REQUIRE((*cut)->log_cut());
+  }
+  f.Open();
+  REQUIRE(f.store->lost_changes());
+  REQUIRE(f.store->MayLack({1, 0}, f.Key(110).content));
 }
 
 TEST_CASE("a rebuild that a crash interrupted is finished or begun anew",
@@ -151,12 +203,15 @@ TEST_CASE("a rebuild that a crash interrupted is finished or begun anew",
   std::mt19937_64 random(TestSeed("interrupted rebuild"));
   Closed f(random, 30);
   const std::string index = f.options.dir + "/index";
+  bool finished = false;
   SECTION("before the names changed") { std::filesystem::create_directory(index + ".new"); }
   SECTION("between the two renames") {
     REQUIRE(RebuildIndex(f.options.dir, f.options.slab_bytes, &f.fs, f.env.get()).ok());
     std::filesystem::rename(index, index + ".new");
+    finished = true;
   }
   f.Open();
+  REQUIRE(f.store->lost_changes() == finished);
   REQUIRE(f.Right() == 30);
   f.RequireSound();
 }

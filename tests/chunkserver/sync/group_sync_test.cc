@@ -67,6 +67,57 @@ TEST_CASE("a member that was away gets what was written, changed and deleted mea
   REQUIRE(Eventually([&] { return chain.member(2).sync->synced().empty(); }));
 }
 
+TEST_CASE("what an index may have lost is no hole, also to one that copies from it",
+          "[chunkserver][sync][doubt]") {
+  ChainFixture chain(2);
+  for (uint32_t i = 0; i < 8; ++i) REQUIRE(chain.Write(i, absl::StrCat("first ", i)).code() == 0);
+  REQUIRE(chain.member(0).store().Drop(chain.Key(3)).ok());  // with its index
+  chain.NewEpoch({0});
+  chain.RestartInDoubt(0, 5000);  // the chunks' content is 4711
+  const auto data_loss = static_cast<uint32_t>(absl::StatusCode::kDataLoss);
+  std::string bytes;
+  REQUIRE(chain.ReadResultOf(0, 3, &bytes).code() == data_loss);
+  REQUIRE(chain.Stat(0, 3).quarantined());
+  REQUIRE(chain.ReadResultOf(0, 100, &bytes).code() == data_loss);  // nobody knows
+  REQUIRE(chain.Write(100, "part").code() == data_loss);
+  REQUIRE(chain.Read(0, 1) == "first 1");
+  REQUIRE(chain.Write(1, "it goes on").code() == 0);
+  ChunkKey fresh = chain.Key(0);
+  fresh.content = ContentId(6000);
+  REQUIRE(!chain.member(0).store().MayLack({1, 0}, fresh.content));
+
+  // One with a good copy keeps it, and is not in sync without a word about it.
+  chain.NewEpoch({0}, {1});
+  chain.StartSync(1);
+  absl::SleepFor(absl::Milliseconds(300));
+  REQUIRE(!chain.Synced(1));
+  REQUIRE(chain.member(1).store().Stat(chain.Key(3)).value().exists());
+  REQUIRE(chain.member(1).store().Drop(chain.Key(3)).ok());  // it is given up
+  REQUIRE(Eventually([&] { return chain.Synced(1); }));
+  chain.NewEpoch({0, 1});
+  REQUIRE(chain.ReadResultOf(1, 3, &bytes).code() == data_loss);
+  REQUIRE(chain.member(1).store().MayLack({1, 0}, ContentId(4999)));
+  REQUIRE(!chain.member(1).store().MayLack({1, 0}, ContentId(5000)));
+}
+
+TEST_CASE("doubts end when a member follows one that has none", "[chunkserver][sync][doubt]") {
+  ChainFixture chain(2);
+  for (uint32_t i = 0; i < 8; ++i) REQUIRE(chain.Write(i, absl::StrCat("first ", i)).code() == 0);
+  REQUIRE(chain.member(1).store().Drop(chain.Key(3)).ok());
+  chain.NewEpoch({0});
+  chain.RestartInDoubt(1, 5000);
+  chain.NewEpoch({0}, {1});
+  chain.StartSync(1);
+  REQUIRE(Eventually([&] { return chain.Synced(1); }));
+  chain.NewEpoch({0, 1});
+  REQUIRE(chain.Read(1, 3) == "first 3");
+  REQUIRE(chain.Read(1, 100) == "<absent>");
+  REQUIRE(chain.Write(100, "part").code() == 0);
+  chain.StopMember(1);
+  chain.StartMember(1);
+  REQUIRE(chain.Read(1, 101) == "<absent>");
+}
+
 TEST_CASE("a past that the others do not share is given up", "[chunkserver][sync]") {
   ChainFixture chain(3);
   for (uint32_t i = 0; i < 6; ++i) REQUIRE(chain.Write(i, absl::StrCat("shared ", i)).code() == 0);

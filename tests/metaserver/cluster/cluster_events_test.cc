@@ -130,3 +130,33 @@ TEST_CASE("a long list of targets is cut off", "[metaserver][events]") {
                           Contains("and so on with 8 other targets"));
   REQUIRE(!digest.Take(absl::Seconds(60)));
 }
+
+TEST_CASE("drains, removals and rebalances are told, and a removal is no trouble",
+          "[metaserver][events]") {
+  RepairWorld world(4, {.initial_targets = 3});
+  world.Pass(absl::Seconds(1));
+  ClusterState& state = *world.fixture.state;
+  world.fixture.events.Take();
+  wire::DrainTargetRequest drain;
+  drain.set_target_id(1);
+  REQUIRE(state.DrainTarget(drain).ok());
+  REQUIRE(state.DrainTarget(drain).ok());
+  drain.set_onto(4);
+  REQUIRE(state.DrainTarget(drain).ok());
+  REQUIRE(state.UndrainTarget(TargetId(1)).ok());
+  REQUIRE(state.StartRebalance({}).ok());
+  REQUIRE(state.StopRebalance().ok());
+  REQUIRE(state.RemoveTarget(TargetId(4), false).ok());
+  REQUIRE(world.fixture.events.Take() ==
+          std::vector<std::string>{
+              "target.draining: target 1 (/data/cs1/t1 of node1) gives its groups to others",
+              "target.draining: target 1 (/data/cs1/t1 of node1) gives its groups to target 4 "
+              "where that can take them",
+              "target.undrained: target 1 (/data/cs1/t1 of node1) is in service again",
+              "rebalance.begun: groups go from full targets to emptier ones",
+              "rebalance.ended: stopped by an operator; 0 groups moved",
+              "target.removed: target 4 (/data/cs4/t1 of node4) has left the cluster"});
+  world[4].up = false;
+  world.Pass(absl::Seconds(8));
+  REQUIRE_THAT(world.fixture.events.TakeText(), Contains("offline with 0 targets"));
+}

@@ -124,3 +124,14 @@ TEST_CASE("too few failure domains are refused with the reason", "[metaserver][p
   CHECK_THAT(std::string(groups.status().message()), Catch::Contains("3 failure domains"));
   CHECK(absl::IsInvalidArgument(PlaceGroups(Cluster(4, 0)).status()));
 }
+
+TEST_CASE("targets that share a disk get together what it alone would get",
+          "[metaserver][placement]") {
+  PlacementRequest request = Cluster(6, 2);
+  for (size_t t : {0u, 1u, 2u}) request.targets[t].disk = "one disk";
+  const Load load = Measure(request);
+  const double shared =
+      load.places.at(TargetId(1)) + load.places.at(TargetId(2)) + load.places.at(TargetId(3));
+  REQUIRE(shared > 0.95 * load.places.at(TargetId(4)));
+  REQUIRE(shared < 1.05 * load.places.at(TargetId(4)));
+}

@@ -187,3 +187,36 @@ TEST_CASE("a rebalance keeps to its rate and waits for a drain", "[metaserver][r
   REQUIRE(world.Held().at(TargetId(2)) == 0);
   REQUIRE(!world.wish.running);
 }
+
+TEST_CASE("a drain goes on when the target that another drain went onto was removed",
+          "[metaserver][drain]") {
+  MoveWorld world(1, {.servers = 4});
+  world.inventory.targets.at(TargetId(1)).record.set_draining(true);
+  world.inventory.targets.at(TargetId(1)).record.set_drain_onto(99);
+  const auto moves =
+      ForecastDrain({TargetId(2), TargetId()}, world.members, world.classes, world.Facts());
+  REQUIRE(moves.ok());
+  REQUIRE(RunToRest(world) < kMostTicks);
+  REQUIRE(world.Held().at(TargetId(1)) == 0);
+}
+
+TEST_CASE("a rebalance begins as many groups a tick as its rate allows",
+          "[metaserver][rebalance]") {
+  MoveWorld world(1, {.servers = 3, .new_servers = 1});
+  world.wish = {.running = true, .max_bytes_per_second = 8 * kGiB};
+  for (int tick = 0; tick < 5; ++tick) world.Tick();
+  REQUIRE(world.moved_bytes > 10 * kGiB);  // of about 1 GiB each
+  REQUIRE(world.moved_bytes < 18 * kGiB);  // a second to begin with, and this one
+}
+
+TEST_CASE("a rebalance leaves room on a disk that others fill", "[metaserver][rebalance]") {
+  for (const uint64_t foreign : {96 * kGiB, 80 * kGiB}) {
+    MoveWorld world(1, {.servers = 3, .new_servers = 1});
+    world.foreign[TargetId(4)] = foreign;
+    world.wish = {.running = true};
+    REQUIRE(RunToRest(world) < kMostTicks);
+    REQUIRE(!world.wish.running);
+    REQUIRE((world.Held().at(TargetId(4)) > 0) == (foreign < 95 * kGiB));
+    if (foreign < 95 * kGiB) REQUIRE(world.Facts().at(TargetId(4)).free_bytes >= 5 * kGiB);
+  }
+}

@@ -122,6 +122,7 @@ class MoveWorld {
   ClusterOptions options;
   RebalanceWish wish;
   uint64_t moved_bytes = 0;
+  std::map<TargetId, uint64_t> foreign;  // bytes that others keep on the disk
 
  private:
   void AddServer(int n) {
@@ -190,7 +191,7 @@ class MoveWorld {
     for (auto& [id, target] : inventory.targets) {
       const uint64_t capacity = target.health.capacity_bytes();
       target.health.set_stored_bytes(stored[id]);
-      target.health.set_free_bytes(capacity - std::min(capacity, stored[id]));
+      target.health.set_free_bytes(capacity - std::min(capacity, stored[id] + foreign[id]));
     }
   }
 

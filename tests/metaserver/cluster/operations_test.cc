@@ -60,8 +60,9 @@ TEST_CASE("a drained target is empty, stays so, and can be removed for good",
   REQUIRE(Held(world, 1) == 0);
   REQUIRE(world.fixture.state->RemoveTarget(TargetId(1), true).ok());
   REQUIRE(Info(world, 1).target().target_id() == 1);
-  REQUIRE(world.fixture.state->RemoveTarget(TargetId(1), false).ok());
-  REQUIRE(world.fixture.state->RemoveTarget(TargetId(1), false).ok());  // again
+  REQUIRE(!world.fixture.state->RemoveTarget(TargetId(1), false)->removed_before());
+  REQUIRE(world.fixture.state->RemoveTarget(TargetId(1), true)->removed_before());
+  REQUIRE(world.fixture.state->RemoveTarget(TargetId(1), false)->removed_before());
   REQUIRE(Info(world, 1).target().target_id() == 0);
   REQUIRE(absl::IsNotFound(world.fixture.state->DrainTarget(Drain(1)).status()));
 }
@@ -130,9 +131,17 @@ TEST_CASE("the place of a target that is away is taken at once", "[metaserver][d
   REQUIRE(Held(world, 4) == 0);
   REQUIRE(
       absl::IsFailedPrecondition(world.fixture.state->RemoveTarget(TargetId(1), false).status()));
-  REQUIRE(world.fixture.state->DrainTarget(Drain(1, 4)).ok());
+  REQUIRE(static_cast<int>(Info(world, 1).awaited_by()) == held);
+  const auto draining = world.fixture.state->DrainTarget(Drain(1, 4));
+  REQUIRE(draining.ok());
+  REQUIRE(static_cast<int>(draining->groups()) == held);
+  REQUIRE(draining->shares_size() == 1);
+  REQUIRE(draining->bytes() > 0);
+  REQUIRE(static_cast<int>(Info(world, 1).drain_groups()) == held);
+  REQUIRE(world.fixture.Problems().find("is being drained") != std::string::npos);
   world.Pass(absl::Seconds(20), true);
   REQUIRE(Held(world, 4) == held);
+  REQUIRE(Info(world, 1).awaited_by() == 0);
   REQUIRE(world.fixture.state->RemoveTarget(TargetId(1), false).ok());
   REQUIRE(world.fixture.state->View().servers.size() == 3);  // nobody misses its server
 }
@@ -140,6 +149,7 @@ TEST_CASE("the place of a target that is away is taken at once", "[metaserver][d
 TEST_CASE("an added target is said to be unused, and a rebalance fills it",
           "[metaserver][rebalance]") {
   RepairWorld world(4, {.initial_targets = 3});
+  REQUIRE(world.fixture.state->View().rebalance.unbalanced());  // at once
   world.Pass(absl::Seconds(1));
   REQUIRE(Held(world, 4) == 0);
   REQUIRE(world.fixture.Problems().find("penstock rebalance start") != std::string::npos);
@@ -160,6 +170,7 @@ TEST_CASE("an added target is said to be unused, and a rebalance fills it",
   const wire::RebalanceInfo info = world.fixture.state->View().rebalance;
   REQUIRE(!info.running());
   REQUIRE(info.ended() == "nothing is left to move");
+  REQUIRE(info.outcome() == wire::REBALANCE_DONE);
   REQUIRE(info.moved_groups() >= 30);
   REQUIRE(!info.unbalanced());
   int heads = 0;
@@ -169,4 +180,42 @@ TEST_CASE("an added target is said to be unused, and a rebalance fills it",
   }
   REQUIRE(heads >= 12);
   REQUIRE(!world.fixture.state->StopRebalance()->running());
+}
+
+TEST_CASE("a rebalance that runs keeps the terms that a second start does not name",
+          "[metaserver][rebalance]") {
+  RepairWorld world(4, {.initial_targets = 3});
+  ClusterState& state = *world.fixture.state;
+  wire::StartRebalanceRequest request;
+  request.set_max_bytes_per_second(50);
+  request.set_threshold_permille(20);
+  REQUIRE(state.StartRebalance(request).ok());
+  wire::RebalanceInfo info = state.StartRebalance({})->rebalance();
+  REQUIRE(info.max_bytes_per_second() == 50);
+  REQUIRE(info.threshold_permille() == 20);
+  REQUIRE(info.groups_left() >= 30);
+  request.set_max_bytes_per_second(70);
+  request.set_threshold_permille(0);
+  info = state.StartRebalance(request)->rebalance();
+  REQUIRE(info.max_bytes_per_second() == 70);
+  REQUIRE(info.threshold_permille() == 20);
+  REQUIRE(state.StopRebalance()->outcome() == wire::REBALANCE_STOPPED);
+  REQUIRE(state.View().rebalance.unbalanced());
+  info = state.StartRebalance({})->rebalance();
+  REQUIRE(info.max_bytes_per_second() == 0);
+  REQUIRE(info.threshold_permille() == 50);
+  REQUIRE(info.outcome() == wire::REBALANCE_NO_OUTCOME);
+}
+
+TEST_CASE("nobody is drained onto a target that was removed", "[metaserver][remove]") {
+  RepairWorld world(4, {.initial_targets = 3});
+  world.Pass(absl::Seconds(1));
+  ClusterState& state = *world.fixture.state;
+  REQUIRE(state.DrainTarget(Drain(1, 4)).ok());
+  REQUIRE(state.RemoveTarget(TargetId(4), false).ok());  // it holds nothing yet
+  REQUIRE(Info(world, 1).draining());
+  REQUIRE(Info(world, 1).drain_onto() == 0);
+  REQUIRE(absl::IsFailedPrecondition(state.DrainTarget(Drain(2, 0, true)).status()));
+  world.Pass(absl::Seconds(40), true);
+  REQUIRE(Held(world, 1) == 0);
 }

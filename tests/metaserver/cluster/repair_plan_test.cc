@@ -1,75 +1,9 @@
 #include "metaserver/cluster/repair_plan.h"
 
-#include <absl/strings/str_cat.h>
-
-#include <catch2/catch.hpp>
-
-#include "common/units.h"
+#include "tests/metaserver/cluster/repair_scene.h"
 
 using namespace penstock;
 using namespace penstock::metaserver;
-
-namespace {
-
-const TargetId A{1}, B{2}, C{3}, D{4};
-constexpr absl::Duration kNow = absl::Hours(1);
-
-// Servers 1 to 4 with one target each, all well; the map is at version 10.
-class Scene {
- public:
-  explicit Scene(uint32_t replication = 2) {
-    for (uint32_t n = 1; n <= 4; ++n) {
-      ServerEntry& server = inventory.servers[ServerId(n)];
-      server.record.mutable_server()->set_server_id(n);
-      server.instance = "instance";
-      server.heard = kNow - absl::Seconds(1);
-      server.map_version = 10;
-      TargetEntry& target = inventory.targets[TargetId(n)];
-      target.record.mutable_target()->set_target_id(n);
-      target.record.mutable_target()->set_server_id(n);
-      target.health.set_target_id(n);
-      target.health.set_state(wire::TARGET_ONLINE);
-      target.health.set_capacity_bytes(100 * kGiB);
-      target.health.set_free_bytes(90 * kGiB);
-    }
-    classes[1].mutable_storage_class()->set_replication(replication);
-  }
-  GroupId Add(uint32_t number, const std::vector<TargetId>& members) {
-    const GroupId id{1, number};
-    Take(MemberTable::NewGroup(id, members));
-    notes[id].published = 3;
-    return id;
-  }
-  void Take(absl::StatusOr<Membership> plan) {
-    REQUIRE(plan.ok());
-    members.Install(*std::move(plan));
-  }
-  void Silent(TargetId target) {
-    inventory.servers[ServerId(target.value())].heard = kNow - absl::Seconds(6);
-  }
-  RepairPlan Plan() { return PlanRepair({inventory, members, classes, notes, options, kNow}); }
-  // "7: 1 2?" for each group that changes.
-  static std::string Text(const RepairPlan& plan) {
-    std::string text;
-    for (const Membership& group : plan.groups) {
-      absl::StrAppend(&text, text.empty() ? "" : ", ", group.id.number, ":");
-      for (const GroupMember& member : group.members) {
-        absl::StrAppend(&text, " ", member.target.value(),
-                        member.state == wire::MEMBER_SYNCING ? "?" : "");
-      }
-      REQUIRE(CheckMembership(group) == "");
-    }
-    return text;
-  }
-
-  Inventory inventory;
-  MemberTable members;
-  absl::btree_map<uint32_t, record::StorageClass> classes;
-  GroupNotesMap notes;
-  ClusterOptions options;
-};
-
-}  // namespace
 
 TEST_CASE("nothing changes while all is well", "[metaserver][repair]") {
   Scene scene;

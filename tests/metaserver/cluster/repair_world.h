@@ -16,10 +16,14 @@ namespace penstock::metaserver {
 
 class FakeServer {
  public:
-  FakeServer(int number, ClusterFixture* fixture, const std::string& rack)
+  struct Shape {
+    std::string rack;
+    int targets = 1;
+  };
+  FakeServer(int number, ClusterFixture* fixture, const Shape& shape)
       : number_(number), fixture_(fixture) {
-    request_ = ChunkserverRequest(number);
-    request_.set_rack(rack);
+    request_ = ChunkserverRequest(number, shape.targets);
+    request_.set_rack(shape.rack);
   }
 
   void Register() {
@@ -44,7 +48,7 @@ class FakeServer {
     for (uint32_t target : targets_) {
       wire::TargetHealth* health = request.add_targets();
       health->set_target_id(target);
-      health->set_state(state);
+      health->set_state(StateOf(target));
       health->set_capacity_bytes(100 * kGiB);
       health->set_free_bytes(free_bytes);
       health->set_stored_bytes(kGiB);
@@ -81,10 +85,16 @@ class FakeServer {
     return std::find(targets_.begin(), targets_.end(), target) != targets_.end();
   }
   uint32_t id() const { return id_; }
+  const std::vector<uint32_t>& targets() const { return targets_; }
+  wire::TargetState StateOf(uint32_t target) const {
+    auto found = states.find(target);
+    return found == states.end() ? state : found->second;
+  }
 
   bool up = false;
   bool hears_map = true;
   wire::TargetState state = wire::TARGET_ONLINE;
+  std::map<uint32_t, wire::TargetState> states;  // of targets that differ from it
   uint64_t free_bytes = 60 * kGiB;
   std::vector<wire::SyncProgress> progress;
   std::vector<uint64_t> done;
@@ -102,13 +112,12 @@ class FakeServer {
 
 class RepairWorld {
  public:
-  // One target a server.
   explicit RepairWorld(int count, ClusterOptions options = {},
-                       const std::vector<std::string>& racks = {})
+                       const std::vector<std::string>& racks = {}, int targets_each = 1)
       : fixture(std::move(options)) {
     for (int n = 1; n <= count; ++n) {
       const std::string rack = racks.empty() ? "" : racks[static_cast<size_t>(n - 1)];
-      servers.emplace(n, FakeServer(n, &fixture, rack));
+      servers.emplace(n, FakeServer(n, &fixture, {rack, targets_each}));
     }
     for (auto& [n, server] : servers) server.Register();
   }

@@ -82,6 +82,36 @@ TEST_CASE("who has not said what he holds is named", "[metaserver][restore]") {
   REQUIRE_FALSE(PlanRestoredGroups(RequestOf(inventory)).ok());  // one target, two copies
 }
 
+TEST_CASE("what was removed is not missed, does not count, and what drains gets no new group",
+          "[metaserver][restore]") {
+  Inventory inventory = ThreeServers();
+  for (uint32_t id : {4u, 5u}) {  // a server that lives with a removed target, one that is gone
+    ServerEntry& server = inventory.servers[ServerId(id)];
+    server.record.mutable_server()->set_server_id(id);
+    if (id == 4) server.instance = "i";
+    TargetEntry& target = inventory.targets[TargetId(id)];
+    target = inventory.targets[TargetId(1)];
+    target.record.mutable_target()->set_target_id(id);
+    target.record.mutable_target()->set_server_id(id);
+    target.record.set_removed(true);
+    target.held.set_groups(Bits({5}));
+  }
+  inventory.targets[TargetId(3)].record.set_draining(true);
+  inventory.targets[TargetId(3)].held.set_groups(Bits({9}));
+  REQUIRE(NotReported(RequestOf(inventory)).empty());
+  const auto plan = PlanRestoredGroups(RequestOf(inventory));
+  REQUIRE(plan.ok());
+  REQUIRE(plan->targets == 3);
+  REQUIRE(plan->with_chunks == 1);
+  for (const Membership& group : plan->groups) {
+    const bool drains = group.Find(TargetId(3)) != nullptr;
+    REQUIRE(drains == (group.id.number == 9));
+    REQUIRE(group.Find(TargetId(4)) == nullptr);
+  }
+  inventory.targets[TargetId(2)].record.set_draining(true);  // too few without them
+  REQUIRE(PlanRestoredGroups(RequestOf(inventory)).ok());
+}
+
 TEST_CASE("restored records go on far ahead, without groups", "[metaserver][restore]") {
   ClusterRecords backup;
   backup.cluster.set_map_version(7);

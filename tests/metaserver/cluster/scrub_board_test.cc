@@ -85,3 +85,15 @@ TEST_CASE("what cannot be scrubbed is refused", "[metaserver][scrub]") {
   REQUIRE(absl::IsFailedPrecondition(f.state->StartScrub(request).status()));
   REQUIRE(absl::IsFailedPrecondition(f.state->StartScrub({}).status()));
 }
+
+TEST_CASE("a removed target is not scrubbed any more", "[metaserver][scrub][remove]") {
+  Scrubs f;
+  f.Register(ChunkserverRequest(3));
+  REQUIRE(f.state->StartScrub({})->target_ids_size() == 4);
+  REQUIRE(f.state->RemoveTarget(TargetId(4), false).ok());
+  REQUIRE(f.state->StartScrub({})->target_ids_size() == 3);
+  REQUIRE(f.state->ListScrubs({})->targets_size() == 3);
+  wire::StartScrubRequest request;
+  request.set_target_id(4);
+  REQUIRE(absl::IsNotFound(f.state->StartScrub(request).status()));
+}
