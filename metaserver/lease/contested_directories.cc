@@ -21,6 +21,7 @@ bool ContestedDirectories::NoteChange(InodeNumber directory, SessionId session,
 }
 
 bool ContestedDirectories::IsContested(InodeNumber directory, absl::Duration now) const {
+  if (window_ <= absl::ZeroDuration()) return false;
   const auto it = directories_.find(directory.value());
   return it != directories_.end() && now < it->second.contested_until;
 }

@@ -24,6 +24,7 @@ class ContestedDirectories {
 
   // The session changes a name of the directory. True: it is contested.
   bool NoteChange(InodeNumber directory, SessionId session, absl::Duration now);
+  void SetWindow(absl::Duration window) { window_ = window; }
   bool IsContested(InodeNumber directory, absl::Duration now) const;
   size_t size() const { return directories_.size(); }
 
@@ -35,7 +36,7 @@ class ContestedDirectories {
   };
   void MakeRoom(absl::Duration now);
 
-  const absl::Duration window_;
+  absl::Duration window_;
   absl::flat_hash_map<uint64_t, Directory> directories_;
 };
 

@@ -108,6 +108,11 @@ class LeaseTable {
   void Release(SessionId session, absl::Span<const uint64_t> leases);
   // The least used leases of a session above the bound; the caller revokes them.
   std::vector<uint64_t> TakeSurplus(SessionId session);
+  // See LeaseOptions.
+  void SetContestedWindow(absl::Duration window) {
+    absl::MutexLock lock(&mu_);
+    contested_.SetWindow(window);
+  }
   size_t leases(SessionId session) const;
 
  private:

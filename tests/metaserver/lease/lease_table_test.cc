@@ -186,6 +186,9 @@ TEST_CASE("the directories that are watched for it are bounded", "[metaserver][l
   }
   REQUIRE(contested.NoteChange(InodeNumber(3 * ContestedDirectories::kMost), kB,
                                absl::Milliseconds(1)));
+  contested.SetWindow(absl::ZeroDuration());  // as it is set while the server runs
+  REQUIRE_FALSE(
+      contested.IsContested(InodeNumber(3 * ContestedDirectories::kMost), absl::Milliseconds(2)));
   ContestedDirectories never(absl::ZeroDuration());
   REQUIRE_FALSE(never.NoteChange(kDir, kA, absl::ZeroDuration()));
   REQUIRE_FALSE(never.NoteChange(kDir, kB, absl::ZeroDuration()));
