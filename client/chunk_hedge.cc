@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "client/chunk_tries.h"
+#include "common/clock.h"
 #include "common/net/wait.h"
 
 namespace penstock::client {

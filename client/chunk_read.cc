@@ -6,6 +6,7 @@
 
 #include "client/chunk_tries.h"
 #include "common/checksum.h"
+#include "common/clock.h"
 
 namespace penstock::client {
 namespace {
