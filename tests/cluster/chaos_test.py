@@ -88,7 +88,9 @@ class ChaosTest(harness.ClusterTest):
         other = self.cluster.mount_again("fresh")
         self.addCleanup(self.cluster.unmount, other)
         expected = harness.describe_tree(reference, times=False)
-        found = harness.describe_tree(os.path.join(other, "points"), times=False)
+        self.assertTrue(expected)
+        there = os.path.join(other, os.path.relpath(tested, self.base))
+        found = harness.describe_tree(there, times=False)
         self.assertEqual(harness.first_difference(expected, found), "", f"after {kills} kills")
 
     def test_one_file_stays_right_while_servers_die(self):
