@@ -12,6 +12,7 @@
 #include "cli/admin_client.h"
 #include "cli/human.h"
 #include "cli/paths.h"
+#include "cli/port_user.h"
 #include "cli/table.h"
 #include "common/status.h"
 
@@ -19,12 +20,25 @@ namespace penstock::cli {
 namespace {
 
 constexpr size_t kLogLinesShown = 6;
+constexpr absl::Duration kLettingGo = absl::Seconds(10);
+constexpr absl::Duration kLookEvery = absl::Milliseconds(50);
+
+// A port that nobody can be seen to use may be on its way to be free: the threads of a server that
+// was just killed end one after the other.
+absl::Status WaitForPort(const std::string& host, uint16_t port, absl::Time until) {
+  while (true) {
+    absl::Status free = CheckPortFree(host, port);
+    if (free.ok() || !PortUser(port).empty() || absl::Now() >= until) return free;
+    absl::SleepFor(kLookEvery);
+  }
+}
 
 absl::Status CheckPorts(const ClusterDirectory& dir, const ClusterFile& file,
                         const std::vector<ServerSpec>& servers) {
+  const absl::Time until = absl::Now() + kLettingGo;
   for (const ServerSpec& server : servers) {
     for (uint16_t port : server.ports) {
-      const absl::Status free = CheckPortFree(file.metaserver.host, port);
+      const absl::Status free = WaitForPort(file.metaserver.host, port, until);
       if (free.ok()) continue;
       return absl::FailedPreconditionError(absl::StrCat(
           free.message(), " (", server.name, " of ", dir.root, " wants it). ",

@@ -99,6 +99,8 @@ const std::vector<Setting>& AllSettings() {
        "space of each target's disk that chunks never take"},
       {"scrub.every", Kind::kDuration, &ClusterSettings::scrub_every, "1h", "3650d",
        "in which each chunkserver reads and checks all that its disks hold"},
+      {"leases.contested", Kind::kDuration, &ClusterSettings::leases_contested, "0", "1m",
+       "so long nobody keeps names of a directory after two mounts have changed it"},
   };
   return kAll;
 }

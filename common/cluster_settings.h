@@ -22,6 +22,7 @@ struct ClusterSettings {
   uint64_t sync_bytes_per_second = 200 * kMiB;      // 0: as fast as it goes
   uint64_t reserve_bytes = 1 * kGiB;                // of each disk
   absl::Duration scrub_every = absl::Hours(24 * 14);
+  absl::Duration leases_contested = absl::Seconds(1);  // zero: no directory ever is
   friend bool operator==(const ClusterSettings&, const ClusterSettings&) = default;
 };
 

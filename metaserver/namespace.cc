@@ -58,7 +58,7 @@ Namespace::Namespace(NamespaceOptions options, MetaStore* store, ReplicatedLog* 
       clock_(clock),
       inode_ids_(InodeIds(), store, log),
       content_ids_(ContentIds(), store, log),
-      leases_(options.leases),
+      leases_(options.leases, clock),
       data_changes_(clock),
       events_(clock) {}
 

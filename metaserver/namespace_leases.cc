@@ -36,6 +36,7 @@ wire::SessionEvent EventOf(const Recall& recall) {
     changed->set_ino(record.ino.value());
     changed->set_data(record.data);
   }
+  for (InodeNumber lease : recall.leases) event.add_revoked_leases(lease.value());
   return event;
 }
 
@@ -111,6 +112,9 @@ void Namespace::SendRecalls(DataChange& change, Waiting waiting,
          [this, all, &change, recall = std::move(recall)] {
            for (const Touched::Record& record : recall.records) {
              if (record.data) data_changes_.Answered(change, record.ino, recall.session);
+           }
+           for (InodeNumber lease : recall.leases) {
+             leases_.Release(recall.session, {lease.value()});
            }
            all->Answered();
          });

@@ -109,6 +109,7 @@ absl::Status Metaserver::OpenState() {
   names.room = [space = space_.get()] { return space->CheckRoom(); };
   ASSIGN_OR_RETURN(names_, Namespace::Open(names, store_.get(), log_.get(), clock_));
   names_->sessions().SetEvents(events_.get());
+  names_->leases().SetContestedWindow(cluster_->settings().Current().leases_contested);
   lock_events_ = std::make_unique<LockEvents>(&names_->events());
   file_locks_ = std::make_unique<FileLocks>(FileLocksOptions(), lock_events_.get());
   lock_service_ = std::make_unique<LockService>(file_locks_.get(), &names_->sessions());

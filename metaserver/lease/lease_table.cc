@@ -15,6 +15,9 @@ constexpr size_t kSurplusPart = 8;
 
 }  // namespace
 
+LeaseTable::LeaseTable(LeaseOptions options, Clock* time)
+    : options_(options), time_(time), changed_(kStripes, 0), contested_(options.contested_window) {}
+
 uint64_t LeaseTable::RandomGeneration() {
   absl::BitGen random;
   return absl::Uniform<uint64_t>(random, 1, uint64_t{1} << 62);
@@ -23,6 +26,9 @@ uint64_t LeaseTable::RandomGeneration() {
 uint64_t LeaseTable::MarkOf(InodeNumber ino) { return absl::HashOf(ino.value()); }
 uint64_t LeaseTable::MarkOf(InodeNumber parent, std::string_view name) {
   return absl::HashOf(parent.value(), name);
+}
+uint64_t LeaseTable::LeaseMark(InodeNumber lease) {
+  return absl::HashOf(lease.value(), std::string_view("/"));  // no name holds a slash
 }
 
 uint64_t LeaseTable::clock() const {
@@ -40,12 +46,26 @@ LeaseTable::Grants::Grants(LeaseTable* table, SessionId session,
 LeaseTable::Grants::~Grants() ABSL_NO_THREAD_SAFETY_ANALYSIS { table_->mu_.Unlock(); }
 
 bool LeaseTable::Grants::Record(InodeNumber ino, InodeNumber cover) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-  return table_->Hold(session_, cover) && table_->Unchanged(MarkOf(ino), since_);
+  return table_->MayGrant(cover) && table_->Hold(session_, cover) &&
+         table_->Unchanged(MarkOf(ino), since_);
 }
 
 bool LeaseTable::Grants::Name(InodeNumber parent,
                               std::string_view name) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-  return table_->Hold(session_, parent) && table_->Unchanged(MarkOf(parent, name), since_);
+  return table_->MayGrant(parent) && table_->Hold(session_, parent) &&
+         table_->Unchanged(MarkOf(parent, name), since_);
+}
+
+bool LeaseTable::MayGrant(InodeNumber lease) const {
+  return contested_.size() == 0 || !contested_.IsContested(lease, time_->SinceBoot());
+}
+
+// Once a change, however many attempts it needs.
+bool LeaseTable::NoteContest(LeaseChange& change, InodeNumber directory, SessionId session) {
+  if (!session.valid()) return false;
+  const auto [noted, first] = change.directories_.try_emplace(directory.value(), false);
+  if (first) noted->second = contested_.NoteChange(directory, session, time_->SinceBoot());
+  return noted->second;
 }
 
 bool LeaseTable::Hold(SessionId session, InodeNumber lease) {
@@ -86,6 +106,9 @@ std::vector<Recall> LeaseTable::Begin(LeaseChange& change, const Touched& touche
     Mark(change, mark);
     change.names_.insert(mark);
     tell(name.parent, mark, false, [&](Recall& recall) { recall.names.push_back(name); });
+    if (!NoteContest(change, name.parent, self)) continue;
+    tell(name.parent, LeaseMark(name.parent), false,
+         [&](Recall& recall) { recall.leases.push_back(name.parent); });
   }
   for (const Touched::Record& record : touched.records) {
     const uint64_t mark = MarkOf(record.ino);
@@ -125,6 +148,7 @@ void LeaseTable::End(LeaseChange& change) {
   change.marks_.clear();
   change.names_.clear();
   change.told_.clear();
+  change.directories_.clear();
 }
 
 bool LeaseTable::IsChanging(InodeNumber ino) const {

@@ -4,7 +4,8 @@
 // A change (LeaseChange) marks what it touches before it looks for holders. A read takes clock()
 // before its snapshot and asks for the lease after it: the session is entered first, then marks and
 // later changes are looked for. So either the change finds the session, or the read finds the
-// change and is answered uncacheable.
+// change and is answered uncacheable. A directory that several sessions change grants no lease, and
+// who has one gives it up with the change that it is told of.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -19,12 +20,16 @@
 #include <string_view>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/ids.h"
+#include "metaserver/lease/contested_directories.h"
 
 namespace penstock::metaserver {
 
 struct LeaseOptions {
   size_t max_leases_per_session = 1 << 20;  // the least used go when there are more
+  // How long a directory that several sessions change grants none; zero: it always does.
+  absl::Duration contested_window = absl::Seconds(1);
 };
 
 // What one mutation changes.
@@ -47,6 +52,7 @@ struct Recall {
   SessionId session;
   std::vector<Touched::Name> names;
   std::vector<Touched::Record> records;
+  std::vector<InodeNumber> leases;  // given up as a whole; released when the session has answered
 };
 
 // What one mutation has marked, and whom it has told, over all its attempts. Lives until End().
@@ -56,11 +62,12 @@ class LeaseChange {
   absl::flat_hash_set<uint64_t> marks_;
   absl::flat_hash_set<uint64_t> names_;                      // those of them that are names
   absl::flat_hash_set<std::pair<uint64_t, uint64_t>> told_;  // session, mark
+  absl::flat_hash_map<uint64_t, bool> directories_;          // whether they are contested
 };
 
 class LeaseTable {
  public:
-  explicit LeaseTable(LeaseOptions options) : options_(options), changed_(kStripes, 0) {}
+  LeaseTable(LeaseOptions options, Clock* time);
 
   // --- reads
   uint64_t clock() const;  // before the snapshot
@@ -101,6 +108,11 @@ class LeaseTable {
   void Release(SessionId session, absl::Span<const uint64_t> leases);
   // The least used leases of a session above the bound; the caller revokes them.
   std::vector<uint64_t> TakeSurplus(SessionId session);
+  // See LeaseOptions.
+  void SetContestedWindow(absl::Duration window) {
+    absl::MutexLock lock(&mu_);
+    contested_.SetWindow(window);
+  }
   size_t leases(SessionId session) const;
 
  private:
@@ -113,14 +125,19 @@ class LeaseTable {
   static uint64_t RandomGeneration();
   static uint64_t MarkOf(InodeNumber ino);
   static uint64_t MarkOf(InodeNumber parent, std::string_view name);
+  static uint64_t LeaseMark(InodeNumber lease);
 
   bool Hold(SessionId session, InodeNumber lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool MayGrant(InodeNumber lease) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  bool NoteContest(LeaseChange& change, InodeNumber directory, SessionId session)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool Unchanged(uint64_t mark, uint64_t since) const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   void Mark(LeaseChange& change, uint64_t mark) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Drop(uint64_t lease, SessionId session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Clear(SessionId session, Session& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const LeaseOptions options_;
+  Clock* const time_;
   mutable absl::Mutex mu_;  // innermost
   uint64_t clock_ ABSL_GUARDED_BY(mu_) = 1;
   uint64_t last_generation_ ABSL_GUARDED_BY(mu_) = RandomGeneration();
@@ -129,6 +146,7 @@ class LeaseTable {
   std::vector<uint64_t> changed_ ABSL_GUARDED_BY(mu_);  // by mark's stripe: last change
   absl::flat_hash_map<uint64_t, Holders> holders_ ABSL_GUARDED_BY(mu_);  // by inode
   absl::flat_hash_map<uint64_t, Session> sessions_ ABSL_GUARDED_BY(mu_);
+  ContestedDirectories contested_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace penstock::metaserver

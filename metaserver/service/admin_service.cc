@@ -168,6 +168,8 @@ grpc::Status AdminService::ChangeSetting(grpc::ServerContext*,
   auto changed = sources_.cluster->ChangeSetting(request->name(), request->value());
   if (!changed.ok()) return net::ToGrpc(changed.status());
   *response = *std::move(changed);
+  sources_.names->leases().SetContestedWindow(
+      sources_.cluster->settings().Current().leases_contested);
   return grpc::Status::OK;
 }
 

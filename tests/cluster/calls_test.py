@@ -158,14 +158,17 @@ class CallsTest(harness.ClusterTest):
     def test_an_empty_file_create_costs_one_metadata_call(self):
         root = self.mount("creator")
         os.stat(root)
-        for i in range(10):
-            def create():
-                os.close(os.open(os.path.join(root, f"f{i}"), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-            calls = self.cost(create)
+        numbers = iter(range(1000))
+
+        def create():
+            os.close(os.open(os.path.join(root, f"f{next(numbers)}"),
+                             os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        for _ in range(10):
+            self.assertEqual(self.cost(create).get(CREATE), 1)
         # The create itself is one; the kernel asks for the directory's attributes, which the create
-        # before changed, and looks the name up first. Leases will answer those two at the client.
-        self.assertEqual(calls.get(CREATE), 1)
-        self.assertLessEqual(sum(calls.values()), 3, calls)
+        # before changed, and looks the name up first. More while the directory is contested: the
+        # other mount has just made it.
+        wait_for(lambda: sum(self.cost(create).values()) <= 3, 10, "a create for three calls")
 
     def test_listing_a_directory_with_attributes_costs_few_calls(self):
         for i in range(500):

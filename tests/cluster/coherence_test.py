@@ -39,8 +39,24 @@ ROUNDS = {
 SUMMARY = re.compile(r"^(\S+): (\d+) rounds, .* rounds/s$", re.MULTILINE)
 
 
-class CoherenceTest(harness.FileSystemTest):
+# Again with names kept in directories that several nodes change (leases.contested), each change told
+# to those who keep them.
+KEPT_NAMES = {
+    "create-unlink": 2000,
+    "mkdir-rmdir": 1500,
+    "readdir": 1500,
+    "rename": 300,
+    "exchange": 1500,
+    "save-by-rename": 150,
+    "exclusive-create": 500,
+    "linearizable": 1500,
+    "open": 20000,
+}
+
+
+class LitmusTests(harness.FileSystemTest):
     nodes = 3
+    rounds = {}
 
     @classmethod
     def setUpClass(cls):
@@ -65,7 +81,7 @@ class CoherenceTest(harness.FileSystemTest):
         return folders
 
     def run_litmus(self, name):
-        rounds = ROUNDS[name] * harness.rounds()
+        rounds = self.rounds[name] * harness.rounds()
         seed = harness.seed()
         print(f"[{rounds} rounds, seed {seed}] ", end="", flush=True)
         # A slow machine makes fewer rounds, and says how many; the whole stays within minutes.
@@ -84,12 +100,6 @@ class CoherenceTest(harness.FileSystemTest):
         if made < rounds:
             print(f"[only {made} rounds in {limit_s} s: this machine is slow] ", end="", flush=True)
 
-    def test_a_regular_run_has_enough_rounds(self):
-        self.assertGreaterEqual(sum(ROUNDS.values()), 100_000)
-        listed = subprocess.run([program("penstock-coherence"), "list"], stdout=subprocess.PIPE,
-                                text=True, check=True).stdout
-        self.assertEqual(sorted(line.split()[0] for line in listed.splitlines()), sorted(ROUNDS))
-
 
 def litmus_test(name):
     def test(self):
@@ -97,8 +107,30 @@ def litmus_test(name):
     return test
 
 
-for litmus in ROUNDS:
-    setattr(CoherenceTest, "test_" + litmus.replace("-", "_"), litmus_test(litmus))
+def litmus_tests(rounds):
+    return {"rounds": rounds,
+            **{"test_" + name.replace("-", "_"): litmus_test(name) for name in rounds}}
+
+
+class CoherenceTest(LitmusTests):
+    locals().update(litmus_tests(ROUNDS))
+
+    def test_a_regular_run_has_enough_rounds(self):
+        self.assertGreaterEqual(sum(ROUNDS.values()), 100_000)
+        listed = subprocess.run([program("penstock-coherence"), "list"], stdout=subprocess.PIPE,
+                                text=True, check=True).stdout
+        self.assertEqual(sorted(line.split()[0] for line in listed.splitlines()), sorted(ROUNDS))
+
+
+class KeptNamesTest(LitmusTests):
+    locals().update(litmus_tests(KEPT_NAMES))
+
+    @classmethod
+    def setUpClass(cls):
+        if harness.is_local():
+            raise unittest.SkipTest("of the cluster's setting leases.contested")
+        super().setUpClass()
+        cls.cluster.penstock("config", "set", "leases.contested", "0", "--cluster", cls.cluster.dir)
 
 
 if __name__ == "__main__":

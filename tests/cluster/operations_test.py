@@ -110,8 +110,9 @@ class EventsTest(harness.ClusterTest):
         second = self.cluster.mount_again("second")
         self.cluster.unmount(second)
         self.cluster.penstock("config", "set", "repair.after", "20m", "--cluster", self.cluster.dir)
-        told = wait_for(lambda: "setting.changed" in self.kinds() and self.cluster.admin("events"),
-                        20, "a changed setting")
+        # Changes of groups are summed up over a few seconds.
+        told = wait_for(lambda: {"setting.changed", "groups.changed"} <= set(self.kinds())
+                        and self.cluster.admin("events"), 20, "a changed setting")
         for event in told:
             self.assertIn(event["severity"], ("info", "warning", "error"), event)
             self.assertTrue(event["text"], event)
