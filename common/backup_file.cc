@@ -78,7 +78,7 @@ absl::Status BackupWriter::Append(BackupFrame frame, std::string_view payload) {
   AppendLittle32(header, frames_);
   AppendLittle32(header, static_cast<uint32_t>(stored.size()));
   AppendLittle32(header, static_cast<uint32_t>(payload.size()));
-  AppendLittle32(header, Crc32c(payload));
+  AppendLittle32(header, Crc32c(stored));
   AppendLittle32(header, Crc32c(header));
   RETURN_IF_ERROR(Put(header));
   RETURN_IF_ERROR(Put(stored));
@@ -150,14 +150,13 @@ absl::StatusOr<BackupReader::Read> BackupReader::Next() {
     return damaged("a frame is too large");
   }
   ASSIGN_OR_RETURN(std::string payload, Take(stored_bytes, "frames"));
+  if (Crc32c(payload) != ReadLittle32(header, 16)) return damaged("a frame has the wrong checksum");
   if (encoding == kZstd) {
     auto plain = Decompress(payload, plain_bytes);
     if (!plain.ok()) return damaged(std::string(plain.status().message()));
     payload = *std::move(plain);
   }
-  if (payload.size() != plain_bytes || Crc32c(payload) != ReadLittle32(header, 16)) {
-    return damaged("a frame has the wrong checksum");
-  }
+  if (payload.size() != plain_bytes) return damaged("a frame has the wrong length");
   ++frames_;
   ended_ = kind == static_cast<uint8_t>(BackupFrame::kEnd);
   return Read{static_cast<BackupFrame>(kind), std::move(payload)};

@@ -194,7 +194,9 @@ class DisksTest(harness.ClusterTest):
             self.write_more()
         finally:
             self.cluster.kill_chunkserver(2)
-            subprocess.run(["umount", target], check=True)
+            # The threads of a process that was killed end one after the other.
+            wait_for(lambda: subprocess.run(["umount", target], stderr=subprocess.DEVNULL,
+                                            check=False).returncode == 0, 20, "the unmount")
             image = os.path.join(self.cluster.home, "disk.img")
             subprocess.run(["e2fsck", "-p", image], check=False, stdout=subprocess.DEVNULL)
             subprocess.run(["mount", "-o", "loop,errors=remount-ro", image, target], check=True)

@@ -140,7 +140,6 @@ class ScrubTest(harness.ClusterTest):
     def test_with_every_copy_bad_nothing_is_deleted_and_status_says_so(self):
         data = self.random.randbytes(CHUNK)
         write_synced(self.path("f"), data)
-        chunks = self.cluster.chunk_count()
         for number in (1, 2):
             self.break_chunk(number, data)
         drop_caches()
@@ -154,7 +153,9 @@ class ScrubTest(harness.ClusterTest):
         problems = wait_for(lambda: [line for line in self.cluster.admin("status")["problems"]
                                      if "scrub report" in line], 30, "a problem in the status")
         self.assertIn("1 chunks are damaged", problems[0])
-        self.assertEqual(self.cluster.chunk_count(), chunks)
+        # Both records are still there: a chunk that is nowhere would be read as zeros.
+        self.assertEqual([self.info_of(number)["lost_chunks"] for number in (1, 2)], [1, 1])
+        self.assertErrno(errno.EIO, self.read_cold, "f")
         # Written anew the file is well again.
         write_synced(self.path("f"), data[::-1])
         self.assertEqual(self.read_cold("f"), data[::-1])
@@ -184,14 +185,16 @@ class ScrubTest(harness.ClusterTest):
 
         def running():
             status = self.cluster.admin("scrub", "status")
-            return status if all(t["running"] and t["chunks_done"] > 0 for t in status) else None
+            # One that is ordered and not begun counts as running, too.
+            begun = all(t["running"] and t["chunks_done"] > 0 and
+                        t["max_bytes_per_second"] == 3 << 20 for t in status)
+            return status if begun else None
         before = wait_for(running, 60, "a scrub under way")
         order = before[0]["order"]
         self.cluster.kill("chunkserver")
         self.cluster.up()
         after = wait_for(running, 60, "the scrub after the restart")
         self.assertEqual([target["order"] for target in after], [order] * 2)
-        self.assertEqual([target["max_bytes_per_second"] for target in after], [3 << 20] * 2)
         self.scrub()  # in place of the slow one
         late = self.cluster.penstock("scrub", "start", "--target", "77", "--cluster",
                                      self.cluster.dir, check=False)

@@ -82,7 +82,8 @@ TEST_CASE("every flipped bit in a slab is found by a scrub and mended from anoth
   REQUIRE(Eventually([&] { return f.Progress().order_done() == 1; }));
   REQUIRE(f.Progress().found() == broken.size());
   std::set<uint32_t> named;
-  for (const wire::ScrubFinding& finding : f.Progress().findings()) {
+  const wire::ScrubProgress told = f.Progress();
+  for (const wire::ScrubFinding& finding : told.findings()) {
     named.insert(finding.index());
     REQUIRE(finding.outcome() == wire::SCRUB_DAMAGED);
   }
@@ -144,7 +145,8 @@ TEST_CASE("what cannot be looked at is told, and a pass comes to its end", "[chu
   f.Order(1);
   REQUIRE(Eventually([&] { return f.Progress().order_done() == 1; }));
   REQUIRE(f.Progress().found() == 2);  // by the look through the index, and by the listing
-  for (const wire::ScrubFinding& finding : f.Progress().findings()) {
+  const wire::ScrubProgress told = f.Progress();
+  for (const wire::ScrubFinding& finding : told.findings()) {
     REQUIRE(finding.outcome() == wire::SCRUB_DAMAGED);
     REQUIRE(finding.what().find("cannot be checked") != std::string::npos);
   }

@@ -91,7 +91,7 @@ TEST_CASE("each shortcoming of a machine is named with its fix", "[cli][doctor]"
   REQUIRE(IsOk(CheckNode(machine), "kernel"));
   machine.fuse = absl::NotFoundError("/dev/fuse: No such file or directory");
   machine.programs.clear();
-  REQUIRE_THAT(Bad(CheckNode(machine)), Contains("problem fuse nothing can be mounted here: "
+  REQUIRE_THAT(Bad(CheckNode(machine)), Contains("warning fuse nothing can be mounted here: "
                                                  "/dev/fuse: No such file") &&
                                             Contains("modprobe fuse"));
   REQUIRE(IsOk(CheckNode(machine), "fusermount3"));  // root
