@@ -36,6 +36,8 @@ DiskSigns LookAtDisk(const Target& target, FileSystem* fs) {
   } else if (!IsOwnShortage(space.status())) {
     signs.place_unread = true;
   }
+  // The index says of a read-only file system only that it could not write.
+  if (!signs.store.ok() && !signs.read_only) signs.read_only = IsReadOnly(target, fs);
   return signs;
 }
 
