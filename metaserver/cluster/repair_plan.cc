@@ -89,8 +89,12 @@ class Planner {
       return;
     }
     const auto surplus = SurplusOf(group, Goal(group.id), joins_.all_facts());
-    for (TargetId target : notes.synced) {
-      if (!Facts(target).serving() || (surplus && surplus->target == target)) continue;
+    // In the chain's order, so that none of them changes places with another: a predecessor may
+    // have pending what its successor was not given yet.
+    for (const GroupMember& member : group.members) {
+      const TargetId target = member.target;
+      if (!notes.synced.contains(target) || !Facts(target).serving()) continue;
+      if (surplus && surplus->target == target) continue;
       // Epochs of one plan are published together: what held in the first of them holds in all.
       const uint32_t epoch = draft_.Find(group.id)->epoch;
       plan_.synced += draft_.Try(&MemberTable::PlanSynced, group.id, target, epoch);

@@ -82,6 +82,18 @@ TEST_CASE("several members that synced in one epoch are in sync together", "[met
   REQUIRE(Scene::Text(scene.Plan()) == "1: 1 2");  // and out it goes in the same plan
 }
 
+// The first of them may have pending what the one behind it was not given yet: as the tail it would
+// commit that (tests/simulation found it).
+TEST_CASE("members that synced in one epoch keep their order", "[metaserver][repair]") {
+  Scene scene(3);
+  const GroupId id = scene.Add(7, {A});
+  scene.Take(scene.members.PlanAdd(id, C));
+  scene.Take(scene.members.PlanAdd(id, B));
+  REQUIRE(scene.members.Find(id)->members[1].target == C);
+  scene.notes[id].synced = {B, C};
+  REQUIRE(Scene::Text(scene.Plan()) == "7: 1 3 2");
+}
+
 TEST_CASE("groups with the fewest copies get a member first", "[metaserver][repair]") {
   Scene scene(3);
   scene.options.repairs_per_target = 1;
