@@ -102,9 +102,7 @@ class ScrubTest(harness.ClusterTest):
             return info["state"] == "failed" or rebuilt
         wait_for(told, 60, f"the damage in {path} to be found")
         if self.info_of(number)["state"] == "failed":
-            report = self.cluster.admin("scrub", "report")
-            mine = next(t for t in report if t["path"] == self.target_dir(number))
-            self.assertGreater(mine["found"], 0, report)
+            # A reader or the scrub has met the damage; people are told alike.
             problems = self.cluster.admin("status")["problems"]
             self.assertTrue(any("index" in line and "restart the chunkserver" in line
                                 for line in problems), problems)
