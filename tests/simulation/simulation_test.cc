@@ -77,7 +77,9 @@ TEST_CASE("whatever fails, a cluster keeps its promises and comes to rest", "[si
   const auto begun = std::chrono::steady_clock::now();
   const auto one = Setting("PENSTOCK_TEST_SEED");
   const auto seconds = Setting("PENSTOCK_TEST_SECONDS");
-  const uint64_t first = one.value_or(std::random_device()());
+  // Always the same ones: what only other seeds find is found by a soak, not by somebody else's
+  // run.
+  const uint64_t first = one.value_or(1);
   uint64_t count = Setting("PENSTOCK_TEST_SEEDS").value_or(one ? 1 : kSeeds);
   if (seconds) count = UINT64_MAX - first;
   std::cout << "cluster simulation: seeds from " << first << std::endl;
