@@ -174,15 +174,17 @@ absl::Status Metaserver::ServeMetrics() {
   return absl::OkStatus();
 }
 
-// Askers first, then the work in the background, then the log: what was acknowledged is synced.
+// Askers first, then the work in the background, then the log: what was acknowledged is synced. Who
+// cannot be heard any more is not judged by his silence: with the heartbeats the cluster's clock
+// ends, too.
 void Metaserver::Stop() {
   metrics_.reset();
   if (reclaimer_ != nullptr) reclaimer_->Stop();
   if (control_ != nullptr) control_->Stop();
+  if (cluster_ != nullptr) cluster_->Stop();
   if (meta_service_ != nullptr) meta_service_->StopWaiting();
   if (rpc_ != nullptr) rpc_->Stop();
   if (meta_service_ != nullptr) meta_service_->Stop();
-  if (cluster_ != nullptr) cluster_->Stop();
   if (space_ != nullptr) space_->Stop();
   if (events_ != nullptr) events_->Stop();
   if (log_ != nullptr) {
