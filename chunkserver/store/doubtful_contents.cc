@@ -56,6 +56,12 @@ absl::StatusOr<State> ReadState(const std::string& dir, FileSystem* fs) {
   }
 }
 
+// In every group, whatever may be here is unknown.
+void DoubtAll(State& state) {
+  state.unknown_below = std::max(state.unknown_below, state.below);
+  state.groups.clear();
+}
+
 }  // namespace
 
 DoubtfulContents::DoubtfulContents(std::string dir, FileSystem* fs, Clock* clock, State state)
@@ -120,12 +126,7 @@ absl::Status DoubtfulContents::Cover(ContentId content) {
   return Change([below](State& state) { state.below = std::max(state.below, below); });
 }
 
-absl::Status DoubtfulContents::Doubt() {
-  return Change([](State& state) {
-    state.unknown_below = std::max(state.unknown_below, state.below);
-    state.groups.clear();
-  });
-}
+absl::Status DoubtfulContents::Doubt() { return Change(DoubtAll); }
 
 absl::Status DoubtfulContents::NoteLogCut() {
   return Change([](State& state) { state.log_cut = true; });
@@ -134,9 +135,7 @@ absl::Status DoubtfulContents::NoteLogCut() {
 absl::Status DoubtfulContents::SettleLogCut(bool expected) {
   return Change([expected](State& state) {
     state.log_cut = false;
-    if (expected) return;
-    state.unknown_below = std::max(state.unknown_below, state.below);
-    state.groups.clear();
+    if (!expected) DoubtAll(state);
   });
 }
 

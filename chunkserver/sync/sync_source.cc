@@ -76,15 +76,21 @@ absl::StatusOr<std::optional<ChunkVersion>> SyncSource::PendingOf(const ChunkKey
   return state.pending;
 }
 
-// Its state does not say so; but of a chunk that never was it says that it is absent, or that it
-// may lack it.
-absl::StatusOr<bool> SyncSource::MayLack(ContentId content) {
+wire::FetchChunkRequest SyncSource::RequestFor(const ChunkKey& key) const {
   wire::FetchChunkRequest request;
-  *request.mutable_key() = ToWire(ChunkKey{peer_.group.number, content, UINT32_MAX});
+  *request.mutable_key() = ToWire(key);
   request.set_storage_class(peer_.group.storage_class);
   request.set_epoch(peer_.epoch);
   request.set_target_id(peer_.asked.value());
   request.set_for_target_id(peer_.asker.value());
+  return request;
+}
+
+// Its state does not say so; but of a chunk that never was it says that it is absent, or that it
+// may lack it.
+absl::StatusOr<bool> SyncSource::MayLack(ContentId content) {
+  const wire::FetchChunkRequest request =
+      RequestFor(ChunkKey{peer_.group.number, content, UINT32_MAX});
   wire::FetchChunkResponse response;
   const absl::Status status = peers_->Get(peer_.server, kSyncHop)
                                   ->Call(wire::METHOD_FETCH_CHUNK, request, &response, Options());
@@ -107,12 +113,7 @@ absl::StatusOr<uint64_t> SyncSource::UnknownBelow() {
 
 absl::StatusOr<FetchedChunk> SyncSource::Fetch(const ChunkKey& key) {
   if (buffer_.size() == 0) buffer_ = net::PayloadBuffer::Allocate(kLargestChunk);
-  wire::FetchChunkRequest request;
-  *request.mutable_key() = ToWire(key);
-  request.set_storage_class(peer_.group.storage_class);
-  request.set_epoch(peer_.epoch);
-  request.set_target_id(peer_.asked.value());
-  request.set_for_target_id(peer_.asker.value());
+  const wire::FetchChunkRequest request = RequestFor(key);
   wire::FetchChunkResponse response;
   const iovec into[] = {{buffer_.data(), buffer_.size()}};
   size_t received = 0;

@@ -53,6 +53,7 @@ class SyncSource {
 
  private:
   net::CallOptions Options() const;
+  wire::FetchChunkRequest RequestFor(const ChunkKey& key) const;
   absl::StatusOr<bool> MayLack(ContentId content);
   absl::StatusOr<std::optional<ChunkVersion>> PendingOf(const ChunkKey& key, ChunkVersion version);
 
