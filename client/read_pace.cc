@@ -39,9 +39,9 @@ void ReadPace::Note(Server& server, size_t kind, absl::Duration took) {
   for (const auto& [id, each] : servers_) {
     if (each.recent[kind].p99 != absl::InfiniteDuration()) known.push_back(each.recent[kind].p99);
   }
-  const auto middle = known.begin() + static_cast<ptrdiff_t>((known.size() - 1) / 2);
-  std::nth_element(known.begin(), middle, known.end());
-  usual_p99_[kind] = *middle;
+  const auto quick = known.begin() + static_cast<ptrdiff_t>((known.size() - 1) / 4);
+  std::nth_element(known.begin(), quick, known.end());
+  usual_p99_[kind] = *quick;
 }
 
 void ReadPace::Answered(ServerId server, size_t bytes, absl::Duration took) {
