@@ -192,8 +192,8 @@ void ChunkServer::Parts::FollowSettings() {
 absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   health = std::make_unique<HealthSampler>(HealthSampler::Parts{targets.get(), fs, clock, boot_id});
   health->Start();
-  orders =
-      std::make_unique<OrderWorker>(OrderWorker::Parts{&map, targets.get(), chain.get(), &locks});
+  orders = std::make_unique<OrderWorker>(
+      OrderWorker::Parts{&map, targets.get(), chain.get(), &locks, peers.get()});
   orders->Start();
   sync = std::make_unique<GroupSync>(
       GroupSync::Parts{&map, targets.get(), peers.get(), &locks, &adopted, clock},

@@ -28,7 +28,9 @@ ChunkMemory::ChunkMemory(Clock* clock, absl::Duration keep, size_t limit)
 ChunkMemory::Entry ChunkMemory::Recall(const ChunkKey& key) const {
   absl::MutexLock lock(&mu_);
   auto it = entries_.find(key);
-  return it == entries_.end() ? Entry{} : it->second.entry;
+  Entry entry = it == entries_.end() ? Entry{} : it->second.entry;
+  entry.dead = dead_.contains(key.content);
+  return entry;
 }
 
 void ChunkMemory::Remember(const ChunkKey& key, ChunkVersion floor,
@@ -42,9 +44,17 @@ void ChunkMemory::Remember(const ChunkKey& key, ChunkVersion floor,
   for (const ChannelRecord& record : channels) Merge(entry.channels, record);
 }
 
-void ChunkMemory::RememberDead(const ChunkKey& key) {
+void ChunkMemory::RememberDead(ContentId content) {
   absl::MutexLock lock(&mu_);
-  Touch(key).dead = true;
+  const absl::Duration now = clock_->SinceBoot();
+  dead_[content] = now;
+  dead_order_.emplace_back(now, content);
+  Expire();
+}
+
+bool ChunkMemory::IsDead(ContentId content) const {
+  absl::MutexLock lock(&mu_);
+  return dead_.contains(content);
 }
 
 void ChunkMemory::Forget(const ChunkKey& key, uint32_t epoch) {
@@ -73,6 +83,12 @@ void ChunkMemory::Expire() {
     // A younger place in the order speaks for an entry that was used again.
     if (it != entries_.end() && it->second.last_use == order_.front().first) entries_.erase(it);
     order_.pop_front();
+  }
+  while (!dead_order_.empty() &&
+         (dead_order_.front().first < oldest || dead_order_.size() > limit_)) {
+    auto it = dead_.find(dead_order_.front().second);
+    if (it != dead_.end() && it->second == dead_order_.front().first) dead_.erase(it);
+    dead_order_.pop_front();
   }
 }
 

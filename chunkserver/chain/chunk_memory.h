@@ -1,8 +1,8 @@
 // ChunkMemory is what a target's process remembers of recent requests beyond the store's records:
-// versions that were deleted or refused for good, and the channels of chunks that no longer exist.
-// With it a copy of a request that is still under way (an abandoned call in a socket buffer or a
-// queue) can do no harm. It is lost with the process on purpose: so are such copies.
-// Thread-safe. Bounded in entries and in time.
+// versions that were deleted or refused for good, the channels of chunks that no longer exist, and
+// the contents that were deleted. With it a copy of a request that is still under way (an abandoned
+// call in a socket buffer or a queue) can do no harm. It is lost with the process on purpose: so
+// are such copies. Thread-safe. Bounded in entries and in time.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -29,7 +29,7 @@ class ChunkMemory {
     ChunkVersion floor;
     uint32_t floor_epoch = 0;  // of the group, when the floor was set; later, it says nothing
     std::vector<ChannelRecord> channels;
-    bool dead = false;  // its content was deleted: nothing may ever be written here again
+    bool dead = false;  // its content was deleted: nothing may ever be here again
   };
 
   // `clock` must outlive the memory. Entries older than `keep` are forgotten; longer than any
@@ -42,7 +42,9 @@ class ChunkMemory {
   // channel stays).
   void Remember(const ChunkKey& key, ChunkVersion floor, absl::Span<const ChannelRecord> channels,
                 uint32_t epoch = 0);
-  void RememberDead(const ChunkKey& key);
+  // The content was deleted, with all the chunks that it ever had.
+  void RememberDead(ContentId content);
+  bool IsDead(ContentId content) const;
   // The chunk is as another member has it now: what was deleted here may not be deleted there. What
   // was refused in this `epoch` stays so, and that the content is dead.
   void Forget(const ChunkKey& key, uint32_t epoch);
@@ -62,6 +64,8 @@ class ChunkMemory {
   };
   absl::flat_hash_map<ChunkKey, Kept> entries_ ABSL_GUARDED_BY(mu_);
   std::deque<std::pair<absl::Duration, ChunkKey>> order_ ABSL_GUARDED_BY(mu_);  // oldest first
+  absl::flat_hash_map<ContentId, absl::Duration> dead_ ABSL_GUARDED_BY(mu_);    // since when
+  std::deque<std::pair<absl::Duration, ContentId>> dead_order_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace penstock::chunkserver

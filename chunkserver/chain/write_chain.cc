@@ -83,6 +83,10 @@ ChainStep WriteChain::Look(Running& running) {
 }
 
 ChainStep WriteChain::Stage(Running& running) {
+  const auto& may_stage = running.job->may_stage;
+  if (absl::Status status = may_stage ? may_stage() : absl::OkStatus(); !status.ok()) {
+    return Finished(status);
+  }
   ChunkStore& store = *running.job->target->store;
   ChunkVersion version = running.step.version;
   if (!version.valid()) {

@@ -10,6 +10,7 @@
 #include <absl/time/time.h>
 #include <absl/types/span.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -28,6 +29,9 @@ struct ChainJob {
   uint32_t storage_class = 0;
   ChunkKey key;
   ChainRequest request;
+  // Asked before anything is changed here, the chunk's place taken: a write may have waited long
+  // for it. An error is the job's. Empty: it may.
+  std::function<absl::Status()> may_stage;
   ChunkChange change;    // its data must stay until Run() returns
   absl::Status status;   // out
   ChunkVersion version;  // out, when OK

@@ -3,8 +3,10 @@
 // order at a time: a truncation may wait for another server. An order that failed is forgotten: the
 // metaserver sends it again. Thread-safe.
 //
-// Done means: on every target that this server has open. The heartbeat that carries the numbers
-// also says which those are, and for the others the metaserver keeps the order.
+// Done means: on every target that this server has open, and for good: it survives a power cut, and
+// no target is still being brought to what others have, who may not have done it yet. The heartbeat
+// that carries the numbers also says which targets those are, and for the others the metaserver
+// keeps the order.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -19,7 +21,9 @@
 #include <vector>
 
 #include "chunkserver/chain/chunk_locks.h"
+#include "chunkserver/chain/peer_clients.h"
 #include "chunkserver/chain/write_chain.h"
+#include "chunkserver/control/member_barrier.h"
 #include "chunkserver/stop_flag.h"
 #include "chunkserver/targets.h"
 #include "common/cluster_map.h"
@@ -35,6 +39,7 @@ class OrderWorker {
     Targets* targets = nullptr;
     WriteChain* chain = nullptr;
     ChunkLocks* locks = nullptr;
+    PeerClients* peers = nullptr;
   };
   explicit OrderWorker(Parts parts) : parts_(parts) {}  // all outlive it
   ~OrderWorker() { Stop(); }
@@ -47,17 +52,19 @@ class OrderWorker {
   std::vector<uint64_t> done() const;
   size_t waiting() const;  // those that run apart
 
-  // The work itself, for tests.
+  // The work itself, for tests. A deletion or truncation survives a power cut after MakeDurable().
   absl::Status DeleteContent(const wire::DeleteContent& order);
   absl::Status TruncateContent(const wire::TruncateContent& order);
   absl::Status DropGroup(const wire::DropGroup& order);
+  absl::Status MakeDurable();
 
  private:
   struct Lane {
     absl::btree_map<uint64_t, wire::Order> waiting;
-    std::optional<uint64_t> running;
+    absl::btree_set<uint64_t> running;
   };
   void Run(Lane OrderWorker::*lane);
+  std::optional<wire::Order> Next(Lane OrderWorker::*lane);
   void Failed(const wire::Order& order, const absl::Status& status);
   absl::Status Execute(const wire::Order& order);
   absl::Status CheckMayDrop(const wire::DropGroup& order) const;
@@ -65,7 +72,10 @@ class OrderWorker {
   absl::Status DropFound(Target& target, ContentId content,
                          absl::FunctionRef<absl::Status(const ChunkKey&)> drop);
   absl::Status DropChunk(Target& target, const Group* group, const ChunkKey& key);
-  absl::Status CutChunk(const wire::Layout& layout, uint32_t index, uint32_t new_length);
+  absl::Status CheckSettled(const Target& target, const FileLayout& layout,
+                            uint64_t chunk_count) const;
+  absl::Status CutChunk(const wire::Layout& layout, uint32_t index, uint32_t new_length,
+                        MemberBarrier& barrier);
 
   const Parts parts_;
   StopFlag stop_;

@@ -24,6 +24,7 @@ class ServingLease {
 
   // A heartbeat that was sent at `sent` (Clock::SinceBoot()) was acknowledged. One thread.
   void Renew(absl::Duration sent) {
+    if (!holds()) term_.fetch_add(1, std::memory_order_release);
     ends_ns_.store(absl::ToInt64Nanoseconds(sent) + length_ns_, std::memory_order_release);
   }
   // Never before the first heartbeat.
@@ -40,11 +41,20 @@ class ServingLease {
     if (holds()) return absl::OkStatus();
     return absl::UnavailableError("this server has lost touch with the metaserver");
   }
+  // Another one when the lease has ended in between, and begun anew.
+  uint64_t term() const { return term_.load(std::memory_order_acquire); }
+  // OK: it has held ever since that term was asked for. So the metaserver has not gone on without
+  // this server: a session that was let in then is not fenced anywhere yet.
+  absl::Status CheckStill(uint64_t term) const {
+    if (term == this->term()) return Check();
+    return absl::UnavailableError("this server had lost touch with the metaserver meanwhile");
+  }
 
  private:
   Clock* const clock_;  // not owned
   const int64_t length_ns_;
   std::atomic<int64_t> ends_ns_{0};
+  std::atomic<uint64_t> term_{0};
 };
 
 }  // namespace penstock::chunkserver

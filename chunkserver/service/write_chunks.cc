@@ -63,6 +63,8 @@ void ChunkService::RunWrite(WriteCall& call) {
     call.Finish(status);
     return;
   }
+  // Before the fences are asked: what is fenced after this term is not waited for here.
+  const uint64_t term = parts_.lease == nullptr ? 0 : parts_.lease->term();
   const auto map = parts_.map->Get();
   std::vector<ChainJob> jobs;
   std::vector<int> item_of_job;
@@ -80,6 +82,9 @@ void ChunkService::RunWrite(WriteCall& call) {
       auto pass = parts_.fences->Enter(job->request.stamp.session);
       status = pass.status();
       if (pass.ok()) passes.push_back(*std::move(pass));
+      if (parts_.lease != nullptr) {
+        job->may_stage = [lease = parts_.lease, term] { return lease->CheckStill(term); };
+      }
     }
     if (!status.ok()) {
       SetStatus(status, result);

@@ -128,6 +128,8 @@ absl::Status GroupPass::CarryOut(const SyncDecision& decision, const ChunkKey& k
       subject_.target->memory.Forget(key, pass_.epoch);
       return store.Drop(key);
     case SyncAction::kTake:
+      // The source has not been told yet.
+      if (subject_.target->memory.IsDead(key.content)) return absl::OkStatus();
       // Own versions continue above it when this member is the head one day.
       RETURN_IF_ERROR(store.RaiseSequence(fetched.content.version.sequence));
       subject_.target->memory.Forget(key, pass_.epoch);

@@ -44,17 +44,6 @@ void VisitGroups(const wire::Order& order, uint32_t group_count,
   }
 }
 
-bool HasCopy(const Membership& group, TargetId target) {
-  return group.Find(target) != nullptr ||
-         std::binary_search(group.basis.begin(), group.basis.end(), target) ||
-         std::binary_search(group.former.begin(), group.former.end(), target);
-}
-
-bool InSync(const Membership& group, TargetId target) {
-  const GroupMember* member = group.Find(target);
-  return member != nullptr && member->state == wire::MEMBER_IN_SYNC;
-}
-
 void AddThoseAgain(const wire::Order& order, const Membership& before, const Membership& now,
                    absl::btree_set<TargetId>& again) {
   if (order.has_truncate_content()) {
@@ -63,8 +52,8 @@ void AddThoseAgain(const wire::Order& order, const Membership& before, const Mem
     return;
   }
   for (const GroupMember& member : now.members) {
-    const bool synced = InSync(now, member.target) && !InSync(before, member.target);
-    if (synced || !HasCopy(before, member.target)) again.insert(member.target);
+    const GroupMember* was = before.Find(member.target);
+    if (was == nullptr || was->state != member.state) again.insert(member.target);
   }
 }
 

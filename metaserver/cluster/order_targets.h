@@ -26,7 +26,8 @@ struct OrderRevision {
   bool withdrawn = false;         // the order is void
   std::vector<TargetId> targets;  // as TargetsOf; sorted
   // Those of them that have to do it now even if they did it before. DeleteContent: who came into a
-  // group, and who is in sync now: it copied from others, perhaps what they had not dropped yet.
+  // group, and who is no longer in sync: it copies from others, perhaps what they have not dropped
+  // yet, and can do it only when it is in sync again; it is then asked at once.
   // TruncateContent: new heads, who left it to another before.
   std::vector<TargetId> again;
 };

@@ -116,6 +116,7 @@ class SimChunkserver {
   void DropGroup(const wire::Order& order, std::vector<ChunkKey> keys);
   absl::Status CheckMayDrop(const wire::DropGroup& order) const;
   void DeleteContent(const wire::Order& order, std::vector<std::pair<Target*, ChunkKey>> chunks);
+  bool IsSettled(const wire::DeleteContent& order) const;
   void DropChunk(Target& target, const ChunkKey& key);
 
   // chunkserver_serve.cc

@@ -97,6 +97,14 @@ void SimChunkserver::Stage(Task& task) {
   SimReplica& replica = task.target->disk->replica;
   ChunkVersion version = task.step.version;
   absl::Status status;
+  if (task.at_head() && !Breaks(Broken::kIgnoresLease)) {
+    status = process_->lease.CheckStill(task.term);
+    if (!status.ok()) {
+      task.step.kind = ChainStep::Kind::kDone;
+      task.step.status = status;
+      return;
+    }
+  }
   if (parts_->time->Chance(parts_->full_disk)) {
     status = PosixError(ENOSPC, "disk full");
   } else {

@@ -38,11 +38,11 @@ void SimChunkserver::Execute(const wire::Order& order) {
     return DropGroup(order, std::move(keys));
   }
   std::vector<std::pair<Target*, ChunkKey>> chunks;
+  const ContentId content(order.delete_content().layout().content_id());
   for (Target& target : process_->targets) {
+    target.memory.RememberDead(content);
     for (const ChunkKey& key : parts_->keys) {
-      if (key.content.value() == order.delete_content().layout().content_id()) {
-        chunks.emplace_back(&target, key);
-      }
+      if (key.content == content) chunks.emplace_back(&target, key);
     }
   }
   DeleteContent(order, std::move(chunks));
@@ -88,13 +88,13 @@ void SimChunkserver::DeleteContent(const wire::Order& order,
                                    std::vector<std::pair<Target*, ChunkKey>> chunks) {
   if (chunks.empty()) {
     process_->running_orders.erase(order.order_id());
+    if (!IsSettled(order.delete_content())) return;
+    for (Target& target : process_->targets) target.disk->replica.Barrier();
     process_->done_orders.insert(order.order_id());
     return;
   }
   const auto [target, key] = chunks.back();
   chunks.pop_back();
-  const ChunkInfo& info = target->disk->replica.Get(key).info;
-  if (!info.exists() && !info.pending) return DeleteContent(order, std::move(chunks));
   Hold(*target, key, [this, order, chunks, target = target, key = key] {
     DropChunk(*target, key);
     Leave(*target, key);
@@ -102,9 +102,24 @@ void SimChunkserver::DeleteContent(const wire::Order& order,
   });
 }
 
+// No target is being brought to what others have.
+bool SimChunkserver::IsSettled(const wire::DeleteContent& order) const {
+  for (const ChunkKey& key : parts_->keys) {
+    if (key.content.value() != order.layout().content_id()) continue;
+    const Group* group = process_->map.GroupOf(1, key.position);
+    if (group == nullptr) return false;  // not known yet
+    for (const Target& target : process_->targets) {
+      const auto view = chunkserver::ViewOf(*group, target.disk->id);
+      if (view.is_member() && !view.in_sync) return false;
+    }
+  }
+  return true;
+}
+
 void SimChunkserver::DropChunk(Target& target, const ChunkKey& key) {
   SimReplica& replica = target.disk->replica;
   const ChunkInfo info = replica.Get(key).info;
+  if (!info.exists() && !info.pending) return;
   absl::Status status;
   if (info.pending) status.Update(replica.Discard(key, *info.pending));
   const ChunkVersion newest = std::max(info.committed, info.pending.value_or(ChunkVersion{}));
@@ -118,7 +133,6 @@ void SimChunkserver::DropChunk(Target& target, const ChunkKey& key) {
     status.Update(replica.Stage(key, version, change));
     status.Update(replica.Commit(key, version));
   }
-  target.memory.RememberDead(key);
   if (!status.ok()) parts_->checks->Fail(status.ToString());
 }
 

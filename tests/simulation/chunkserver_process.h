@@ -13,6 +13,7 @@ struct SimChunkserver::Task {
   std::unique_ptr<chunkserver::ChainWrite> write;
   std::function<void()> hold;  // instead of a write
   chunkserver::FenceTable::Pass pass;
+  uint64_t term = 0;  // of the lease, when it came
   chunkserver::ChainStep step;
   Reply<WriteResult> reply;
   bool begun = false;

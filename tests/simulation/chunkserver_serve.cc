@@ -56,6 +56,7 @@ void SimChunkserver::Write(const WriteCall& call, Reply<WriteResult> reply) {
   if (Breaks(Broken::kIgnoresEpoch)) task->call.request.epoch = found->view.epoch;
   if (Breaks(Broken::kForgetsRepeats)) task->call.request.stamp.session = SessionId();
   task->reply = std::move(reply);
+  task->term = process_->lease.term();
   // Behind the head the write is the chain's, no longer the session's.
   if (task->at_head() && !Breaks(Broken::kIgnoresFences)) {
     auto pass = process_->fences.Enter(call.request.stamp.session);

@@ -146,6 +146,7 @@ void SimChunkserver::Conclude(const PassPtr& pass, const SimReplica::Chunk& sour
     case SyncAction::kNothing:
       return;
     case SyncAction::kTake:
+      if (target.memory.IsDead(key.content)) return;
       target.memory.Forget(key, pass->group.epoch);
       return target.disk->replica.Adopt(key, source);
     case SyncAction::kDrop:

@@ -41,13 +41,23 @@ TEST_CASE("old entries are forgotten, used ones stay", "[chain][memory]") {
   REQUIRE(memory.Recall(KeyOf(2)).floor == ChunkVersion{1, 2});
 }
 
-TEST_CASE("a dead chunk stays dead", "[chain][memory]") {
+TEST_CASE("the chunks of a dead content stay dead, for as long as requests may come late",
+          "[chain][memory]") {
   HandClock clock;
-  ChunkMemory memory(&clock);
-  memory.RememberDead(KeyOf(1));
+  ChunkMemory memory(&clock, absl::Minutes(10), 3);
+  memory.RememberDead(KeyOf(1).content);
   memory.Remember(KeyOf(1), {1, 1}, {});
+  memory.Forget(KeyOf(1), 1);
   REQUIRE(memory.Recall(KeyOf(1)).dead);
-  REQUIRE(!memory.Recall(KeyOf(2)).dead);
+  REQUIRE(!memory.IsDead(ContentId(99)));
+  clock.now += absl::Minutes(6);
+  memory.RememberDead(KeyOf(1).content);  // ordered once more
+  clock.now += absl::Minutes(6);
+  memory.RememberDead(ContentId(100));
+  REQUIRE(memory.IsDead(KeyOf(1).content));
+  for (uint64_t content : {101, 102, 103}) memory.RememberDead(ContentId(content));
+  REQUIRE(!memory.IsDead(KeyOf(1).content));  // bounded
+  REQUIRE(memory.IsDead(ContentId(103)));
 }
 
 TEST_CASE("the channels of one chunk are bounded, the last used ones stay", "[chain][memory]") {

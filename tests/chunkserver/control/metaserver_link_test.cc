@@ -206,9 +206,8 @@ TEST_CASE("fences and orders come with heartbeats, and what was done goes back",
   answer.add_fenced_sessions(55);
   wire::Order* order = answer.add_orders();
   order->set_order_id(9);
-  order->mutable_delete_content()->mutable_layout()->set_content_id(1);
-  order->mutable_delete_content()->mutable_layout()->set_chunk_size_log2(22);
-  order->mutable_delete_content()->set_chunk_count(3);
+  order->mutable_truncate_content()->mutable_layout()->set_content_id(1);
+  order->mutable_truncate_content()->mutable_layout()->set_chunk_size_log2(22);
   server.cluster.SetAnswer(answer);
   REQUIRE(Eventually([&] {
     const auto beat = server.cluster.last_heartbeat();

@@ -12,8 +12,8 @@ namespace penstock::chunkserver {
 namespace {
 
 OrderWorker WorkerOf(ChainMember& member) {
-  return OrderWorker(
-      OrderWorker::Parts{&member.map, member.targets.get(), member.chain.get(), &member.locks});
+  return OrderWorker(OrderWorker::Parts{&member.map, member.targets.get(), member.chain.get(),
+                                        &member.locks, member.peers.get()});
 }
 
 // The layout of ChainFixture's chunks, in chunks of 4 KiB.
@@ -92,6 +92,24 @@ TEST_CASE("a truncation cuts the boundary chunk and drops those above, on all me
   }
 }
 
+TEST_CASE("a deletion is not done on a target that copies from others, nor undone by that",
+          "[chunkserver][orders]") {
+  ChainFixture chain(2);
+  REQUIRE(chain.Write(0, "data").code() == 0);
+  chain.NewEpoch({0}, {1});
+  wire::DeleteContent order;
+  *order.mutable_layout() = LayoutOf();
+  order.set_chunk_count(1);
+  OrderWorker worker = WorkerOf(chain.member(1));
+  REQUIRE(absl::IsAborted(worker.DeleteContent(order)));
+  chain.StartSync(1);
+  REQUIRE(Eventually([&] { return chain.Synced(1); }));
+  REQUIRE(!chain.member(1).store().Stat(chain.Key(0))->exists());
+  REQUIRE(chain.Read(0, 0) == "data");  // has not been told
+  chain.NewEpoch({0, 1});
+  REQUIRE(worker.DeleteContent(order).ok());
+}
+
 TEST_CASE("an absent target does not keep the open ones from a deletion", "[chunkserver][orders]") {
   ChainFixture chain(1);
   REQUIRE(chain.Write(0, "data").code() == 0);
@@ -104,7 +122,8 @@ TEST_CASE("an absent target does not keep the open ones from a deletion", "[chun
   std::unique_ptr<ChunkStore>& store = member.targets->all().front()->store;
   all[1]->store = std::move(store);
   Targets targets(std::move(all));
-  OrderWorker worker(OrderWorker::Parts{&member.map, &targets, member.chain.get(), &member.locks});
+  OrderWorker worker(OrderWorker::Parts{&member.map, &targets, member.chain.get(), &member.locks,
+                                        member.peers.get()});
   wire::DeleteContent order;
   *order.mutable_layout() = LayoutOf();
   order.set_chunk_count(1);

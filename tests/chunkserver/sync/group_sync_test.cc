@@ -349,5 +349,28 @@ TEST_CASE("a server without heartbeats serves nothing, and goes on after one",
   REQUIRE(chain.Write(0, "late").code() == unavailable);
 }
 
+TEST_CASE("a write that waited for its chunk while the server was out of touch is refused",
+          "[chunkserver][service]") {
+  ChainFixture chain(1);
+  REQUIRE(chain.Write(0, "data").code() == 0);
+  chain.StopMember(0);
+  ChainMember& member = chain.member(0);
+  ServingLease& lease = member.lease.emplace(SystemClock(), absl::Minutes(1));
+  lease.Renew(SystemClock()->SinceBoot());
+  chain.StartMember(0);
+  ChunkLocks::Guard place = *member.locks.Lock(
+      {member.targets->all().front()->target_id(), chain.Key(0)}, absl::Seconds(10));
+  const uint64_t before = member.targets->all().front()->requests.load();
+  uint32_t code = 0;
+  std::thread writer([&] { code = chain.Write(0, "late").code(); });
+  REQUIRE(Eventually([&] { return member.targets->all().front()->requests.load() > before; }));
+  lease.Renew(SystemClock()->SinceBoot() - absl::Minutes(2));  // the last one was long ago
+  lease.Renew(SystemClock()->SinceBoot());
+  place.Release();
+  writer.join();
+  REQUIRE(code == static_cast<uint32_t>(absl::StatusCode::kUnavailable));
+  REQUIRE(chain.Read(0, 0) == "data");
+}
+
 }  // namespace
 }  // namespace penstock::chunkserver

@@ -114,12 +114,15 @@ TEST_CASE("what a change of members means for orders", "[metaserver][orders]") {
   drop_group.mutable_drop_group()->set_target_id(former.value());
   REQUIRE(revise(drop_group, forgotten).withdrawn);
   const Membership back = *table.PlanAdd(id, former);
-  REQUIRE(revise(drop_content, back).again.empty());
+  // It will copy from others: what it did as a former member does not count.
+  REQUIRE(revise(drop_content, back).again == Targets{former});
   table.Install(back);
   // It copied from others, perhaps what they had not dropped yet.
   const Membership synced = *table.PlanSynced(id, former, back.epoch);
   REQUIRE(revise(drop_content, synced).again == Targets{former});
   table.Install(synced);
+  const Membership demoted = *table.PlanDemote(id, tail, {head, tail, former});
+  REQUIRE(revise(drop_content, demoted).again == Targets{tail});
   const Membership confirmed = *table.PlanConfirm(id, head, synced.epoch);
   drop_group.mutable_drop_group()->set_target_id(60);
   REQUIRE(!revise(drop_group, confirmed).withdrawn);  // the same epoch
