@@ -145,6 +145,12 @@ class FileSystem {
   void ReleaseOwner(const FileHandle& handle, uint64_t owner);
   // What an earlier client of this session had locked.
   void TakeOverLocks(const wire::ResumeSessionResponse& held);
+  // Whether the file, as far as is known here, has set-user-id or set-group-id.
+  bool HasSetIds(const FileHandle& handle) const;
+  // Clears those that a change of the bytes by this caller, who is not root, must not leave.
+  absl::Status ClearSetIds(const FileHandle& handle, const OpContext& op);
+  // Takes the capabilities of a program from the file.
+  absl::Status ClearCapability(const FileHandle& handle, const OpContext& op);
   // Cuts a file to the size that it has, since an earlier client was doing so when it died.
   absl::Status TruncateAnew(InodeNumber ino, const OpContext& op);
   // The last close of a handle that was opened by an earlier client and not used since.

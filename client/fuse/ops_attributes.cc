@@ -60,8 +60,13 @@ void Getattr(fuse_req_t req, fuse_ino_t node, fuse_file_info*) {
 void Setattr(fuse_req_t req, fuse_ino_t ino, struct stat* attr, int to_set, fuse_file_info*) {
   Request request(req);
   // Whether set-group-id may stay depends on the caller's groups.
-  if ((to_set & FUSE_SET_ATTR_MODE) != 0 && (attr->st_mode & S_ISGID) != 0) request.AddGroups();
-  const auto entry = request.fs().Setattr(ToSetattr(request.Ino(ino), *attr, to_set), request.op());
+  const bool cuts = (to_set & FUSE_SET_ATTR_SIZE) != 0 && request.op().credentials.uid() != 0;
+  const bool gives = (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0;
+  const bool sets = (to_set & FUSE_SET_ATTR_MODE) != 0 && (attr->st_mode & S_ISGID) != 0;
+  if (cuts || gives || sets) request.AddGroups();
+  wire::SetattrRequest set = ToSetattr(request.Ino(ino), *attr, to_set);
+  if (cuts) set.set_fields(set.fields() | wire::SETATTR_KILL_SUIDGID);
+  const auto entry = request.fs().Setattr(std::move(set), request.op());
   if (!entry.ok()) return request.Reply(entry.status());
   request.ReplyAttr(*entry, absl::ZeroDuration());
 }

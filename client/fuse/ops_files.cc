@@ -65,6 +65,7 @@ void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fu
 
 void Open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
   Request request(req);
+  if ((fi->flags & O_TRUNC) != 0) request.AddGroups();  // set-group-id may go
   auto opened = request.fs().Open(request.Ino(ino), FlagsOf(fi), request.op());
   if (!opened.ok()) {
     request.handles().CloseUntold(request.repeatable());
@@ -109,6 +110,10 @@ void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offs
   auto handle = request.File(fi);
   if (!handle.ok()) return request.Reply(handle.status());
   if ((fi->flags & O_DIRECT) != 0) request.EndWithCaller();
+  if (!fi->writepage) {
+    absl::Status cleared = request.BeforeChange(**handle);
+    if (!cleared.ok()) return request.Reply(cleared);
+  }
   OpContext op = request.op();
   if (fi->writepage) op.thread = 0;  // a page of a shared mapping: the kernel's thread writes it
   // Before, since the bytes may be lost from the call on; after, since all before may be settled.
@@ -156,8 +161,11 @@ void Fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t length,
   auto handle = request.File(fi);
   if (!handle.ok()) return request.Reply(handle.status());
   request.handles().NoteWrite(fi->fh);
-  absl::Status status = request.fs().Fallocate(**handle, mode, static_cast<uint64_t>(offset),
-                                               static_cast<uint64_t>(length), request.op());
+  absl::Status status = request.BeforeChange(**handle);
+  if (status.ok()) {
+    status = request.fs().Fallocate(**handle, mode, static_cast<uint64_t>(offset),
+                                    static_cast<uint64_t>(length), request.op());
+  }
   request.handles().NoteWrite(fi->fh);
   request.Reply(status);
 }
@@ -178,6 +186,8 @@ void CopyFileRange(fuse_req_t req, fuse_ino_t, off_t offset_in, fuse_file_info* 
   if (!from.ok()) return request.Reply(from.status());
   auto to = request.File(out);
   if (!to.ok()) return request.Reply(to.status());
+  absl::Status cleared = request.BeforeChange(**to);
+  if (!cleared.ok()) return request.Reply(cleared);
   request.handles().NoteWrite(out->fh);
   auto n = request.fs().CopyFileRange({.from = *from,
                                        .from_offset = static_cast<uint64_t>(offset_in),

@@ -74,6 +74,13 @@ bool Request::AddGroups() {
   return op_.credentials.groups_size() > 0;
 }
 
+absl::Status Request::BeforeChange(const FileHandle& handle) {
+  if (handle.append) RETURN_IF_ERROR(fs().ClearCapability(handle, op_));
+  if (op_.credentials.uid() == 0 || !fs().HasSetIds(handle)) return absl::OkStatus();
+  AddGroups();
+  return fs().ClearSetIds(handle, op_);
+}
+
 void Request::EndWithCaller() {
   ends_with_caller_ = true;
   mount_->interrupts->Watch(op_.thread, interrupt_);

@@ -29,6 +29,11 @@ class Request {
   bool AddGroups();
   // Whether set-group-id of a new inode depends on the caller's groups.
   bool NeedsGroups(mode_t mode) const;
+  // Before bytes of the file change: takes from it what the kernel leaves to us. The kernel clears
+  // set-id bits by SETATTR before, but neither set-group-id of a file that its group may not
+  // execute, which depends on the caller's groups, nor anything before an append, which goes past
+  // its pages.
+  absl::Status BeforeChange(const FileHandle& handle);
   // For what the kernel does not interrupt (a close, direct I/O): ends its waits when the caller
   // was killed.
   void EndWithCaller();

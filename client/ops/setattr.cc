@@ -1,5 +1,7 @@
 // setattr: mode, owner, times, size.
+#include <absl/algorithm/container.h>
 #include <absl/cleanup/cleanup.h>
+#include <sys/stat.h>
 
 #include "client/file_system.h"
 #include "common/status.h"
@@ -48,6 +50,28 @@ absl::StatusOr<wire::Entry> FileSystem::Setattr(wire::SetattrRequest request, co
   change.IsNow(response.entry());
   response.mutable_entry()->set_leased_by(0);
   return Merge(response.entry());
+}
+
+bool FileSystem::HasSetIds(const FileHandle& handle) const {
+  absl::MutexLock lock(&handle.inode->mu);
+  return (handle.inode->entry.attr().mode() & (S_ISUID | S_ISGID)) != 0;
+}
+
+absl::Status FileSystem::ClearSetIds(const FileHandle& handle, const OpContext& op) {
+  wire::Attr attr;
+  {
+    absl::MutexLock lock(&handle.inode->mu);
+    attr = handle.inode->entry.attr();
+  }
+  const wire::Credentials& caller = op.credentials;
+  const bool outside =
+      caller.gid() != attr.gid() && !absl::c_linear_search(caller.groups(), attr.gid());
+  const bool goes = (attr.mode() & S_ISUID) != 0 || (attr.mode() & S_IXGRP) != 0 || outside;
+  if (!goes) return absl::OkStatus();
+  wire::SetattrRequest clear;
+  clear.set_ino(handle.inode->ino.value());
+  clear.set_fields(wire::SETATTR_KILL_SUIDGID);
+  return Setattr(std::move(clear), op).status();
 }
 
 absl::Status FileSystem::TruncateAnew(InodeNumber ino, const OpContext& op) {

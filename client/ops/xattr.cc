@@ -81,4 +81,11 @@ absl::Status FileSystem::Removexattr(InodeNumber ino, std::string_view name, con
   return meta_->Mutate<wire::EmptyResponse>(wire::METHOD_REMOVEXATTR, request, op).status();
 }
 
+absl::Status FileSystem::ClearCapability(const FileHandle& handle, const OpContext& op) {
+  const auto capability = Getxattr(handle.inode->ino, kCapability, op);
+  if (ErrnoOf(capability.status()) == ENODATA) return absl::OkStatus();
+  if (!capability.ok()) return capability.status();
+  return Removexattr(handle.inode->ino, kCapability, op);
+}
+
 }  // namespace penstock::client

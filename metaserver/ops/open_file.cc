@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "common/status.h"
+#include "metaserver/ops/caller.h"
 #include "metaserver/ops/set_ids.h"
 #include "metaserver/session/session_table.h"
 #include "metaserver/store/keys.h"
@@ -44,7 +45,8 @@ absl::Status OpenInode(Mutation& m, Inode& inode, OpenHow how) {
       RETURN_IF_ERROR(m.CheckTurn(inode.ino));
       RETURN_IF_ERROR(EmptyFile(m, inode));
       // No SETATTR follows: the kernel leaves it to an open that truncates.
-      if (m.context().credentials.uid() != 0) KillSetIds(inode);
+      const Caller caller = CallerOf(m.context().credentials);
+      if (caller.uid != 0) KillSetIds(inode, caller);
       m.PutInode(inode);
     }
   }

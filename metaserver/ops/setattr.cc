@@ -18,13 +18,17 @@ absl::StatusOr<FileTime> TimeOf(const wire::Time& time) {
 
 absl::Status SetOwnerAndMode(Mutation& m, const wire::SetattrRequest& request, Inode& inode) {
   const uint32_t fields = request.fields();
+  const Caller caller = CallerOf(m.context().credentials);
   const bool chown = (fields & (wire::SETATTR_UID | wire::SETATTR_GID)) != 0;
+  const uint32_t before = inode.mode;
+  // By the group that it has until now.
+  if (chown || (fields & wire::SETATTR_KILL_SUIDGID)) KillSetIds(inode, caller);
+  const uint32_t killed = before & ~inode.mode;
   if (fields & wire::SETATTR_UID) inode.uid = request.uid();
   if (fields & wire::SETATTR_GID) inode.gid = request.gid();
-  if (chown || (fields & wire::SETATTR_KILL_SUIDGID)) KillSetIds(inode);
   if ((fields & wire::SETATTR_MODE) == 0) return absl::OkStatus();
-  inode.mode = (inode.mode & S_IFMT) | (request.mode() & 07777);
-  const Caller caller = CallerOf(m.context().credentials);
+  // The kernel's part of the same rule comes as a mode, of before.
+  inode.mode = (inode.mode & S_IFMT) | (request.mode() & 07777 & ~killed);
   if (!MaySetGroupId(caller, inode.gid)) inode.mode &= ~uint32_t{S_ISGID};
   return ChmodAcl(m, inode);
 }

@@ -78,6 +78,32 @@ TEST_CASE("chown clears set-id bits as Linux does", "[metaserver][setattr]") {
   REQUIRE(fs.Setattr(kill)->entry().attr().mode() == (S_IFREG | 02745u));
 }
 
+TEST_CASE("a change by one outside of the group clears set-group-id that it cannot execute",
+          "[metaserver][setattr]") {
+  NamespaceFixture fs({"/f"});
+  auto chmod = Change(fs.InoOf("/f"), wire::SETATTR_MODE | wire::SETATTR_GID);
+  chmod.set_mode(02664);
+  chmod.set_gid(7);
+  REQUIRE(fs.Setattr(chmod)->entry().attr().mode() == (S_IFREG | 02664u));
+  auto mode_after = [&](const wire::SetattrRequest& request, uint32_t gid) {
+    fs.set_credentials(0, 0);
+    REQUIRE(fs.Setattr(chmod).ok());
+    fs.set_credentials(1000, gid);
+    return fs.Setattr(request)->entry().attr().mode() & 07777u;
+  };
+  auto kill = Change(fs.InoOf("/f"), wire::SETATTR_KILL_SUIDGID);
+  REQUIRE(mode_after(kill, 7) == 02664u);
+  REQUIRE(mode_after(kill, 8) == 0664u);
+  // A new group: the old one counts, also where the kernel sends the mode that it knows.
+  auto give = Change(fs.InoOf("/f"), wire::SETATTR_GID);
+  give.set_gid(8);
+  REQUIRE(mode_after(give, 8) == 0664u);
+  REQUIRE(mode_after(give, 7) == 02664u);
+  give.set_fields(wire::SETATTR_GID | wire::SETATTR_MODE);
+  give.set_mode(02664);
+  REQUIRE(mode_after(give, 8) == 0664u);
+}
+
 TEST_CASE("an open that truncates clears set-id bits for all but root", "[metaserver][open]") {
   NamespaceFixture fs({"/f"});
   auto chmod = Change(fs.InoOf("/f"), wire::SETATTR_MODE);
