@@ -4,6 +4,7 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <spdlog/spdlog.h>
 
 #include <string>
 #include <string_view>

@@ -2,6 +2,7 @@
 
 #include <absl/random/random.h>
 #include <absl/strings/str_cat.h>
+#include <spdlog/spdlog.h>
 
 #include <bit>
 

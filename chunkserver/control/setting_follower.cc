@@ -1,6 +1,7 @@
 #include "chunkserver/control/setting_follower.h"
 
 #include <absl/strings/str_cat.h>
+#include <spdlog/spdlog.h>
 
 #include "common/logging.h"
 #include "common/status.h"

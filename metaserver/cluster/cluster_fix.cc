@@ -1,4 +1,6 @@
 // What `penstock fsck` asks of ClusterState.
+#include <spdlog/spdlog.h>
+
 #include "common/logging.h"
 #include "common/status.h"
 #include "metaserver/cluster/cluster_state.h"

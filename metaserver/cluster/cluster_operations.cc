@@ -1,6 +1,7 @@
 // What operators ask of ClusterState about one target: drain, remove. Each decides purely, on a
 // copy where that takes long, makes the wish durable, and leaves the work to the ticks.
 #include <absl/strings/str_cat.h>
+#include <spdlog/spdlog.h>
 
 #include "common/logging.h"
 #include "common/status.h"

@@ -1,6 +1,8 @@
 // How ClusterState rebalances: what operators ask for, what each tick did of it, and what is still
 // to be done. The plans may take long on a large cluster: they are made on copies, without mu_,
 // which heartbeats need.
+#include <spdlog/spdlog.h>
+
 #include "common/logging.h"
 #include "common/status.h"
 #include "metaserver/cluster/cluster_state.h"

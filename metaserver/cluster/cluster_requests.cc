@@ -1,4 +1,6 @@
 // What chunkservers ask of ClusterState: registration and heartbeats.
+#include <spdlog/spdlog.h>
+
 #include "common/logging.h"
 #include "common/status.h"
 #include "metaserver/cluster/cluster_state.h"

@@ -1,5 +1,7 @@
 // What ClusterState does after a restore: has the chunkservers say what they hold, and forms the
 // groups from that when an administrator says so.
+#include <spdlog/spdlog.h>
+
 #include "common/logging.h"
 #include "common/status.h"
 #include "metaserver/cluster/cluster_state.h"

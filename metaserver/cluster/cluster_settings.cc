@@ -1,5 +1,6 @@
 // The part of ClusterState that lets people change how it works while it runs.
 #include <absl/strings/str_cat.h>
+#include <spdlog/spdlog.h>
 
 #include "common/logging.h"
 #include "common/status.h"

@@ -1,6 +1,7 @@
 // What ClusterState does by itself: show who is online, keep the groups' members up to date, and
 // form the groups.
 #include <absl/strings/str_cat.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 

@@ -1,5 +1,7 @@
 #include "metaserver/cluster/setting_store.h"
 
+#include <spdlog/spdlog.h>
+
 #include "common/logging.h"
 #include "common/status.h"
 

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <pthread.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 

@@ -1,6 +1,7 @@
 #include "metaserver/fsck/fixes.h"
 
 #include <absl/strings/str_cat.h>
+#include <spdlog/spdlog.h>
 
 #include <cerrno>
 

@@ -1,6 +1,7 @@
 // Admin.CreateBackup and Admin.FinishRestore.
 #include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
+#include <spdlog/spdlog.h>
 
 #include "common/checksum.h"
 #include "common/logging.h"

@@ -1,5 +1,7 @@
 #include "metaserver/service/cluster_service.h"
 
+#include <spdlog/spdlog.h>
+
 #include "common/logging.h"
 #include "common/net/grpc_credentials.h"
 #include "metaserver/service/map_stream.h"

@@ -83,6 +83,12 @@ class IncludesTest(unittest.TestCase):
                  if kind == '"' and header.split("/")[0] not in sources.ROOMS]
         self.assertEqual(wrong, [])
 
+    def test_who_logs_includes_the_logger(self):
+        # A precompiled header has it as well, but not every tool that reads a file knows that one.
+        wrong = [path for path in sources.files(".h", ".cc") if "SPDLOG_" in sources.text(path) and
+                 "#include <spdlog/spdlog.h>" not in sources.text(path)]
+        self.assertEqual(wrong, [])
+
     def test_outside_libraries_stay_at_home(self):
         wrong = []
         for path, kind, header in self.includes():
