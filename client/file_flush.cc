@@ -83,6 +83,8 @@ absl::Status FileWriter::FlushHeld(const InodePtr& inode, FlushMode mode, const 
     if (!LostRace(status)) break;
     RETURN_IF_ERROR(Refresh(*inode, op));
   }
+  // Else it is done before the next write.
+  if (!status.ok()) CutStray(*inode, op).IgnoreError();
   if (ErrnoOf(status) == ESTALE && !LostRace(status)) {
     // The inode is gone, and what was written to it with it.
     absl::MutexLock lock(&inode->mu);
@@ -172,6 +174,10 @@ absl::Status FileWriter::PublishChunks(const InodePtr& inode, Snapshot now, Flus
     }
     if (inode->failed_from != UINT64_MAX) {
       sent = inode->error;
+      if (now.size > inode->stray_end || inode->stray_content.value() != content) {
+        inode->stray_end = now.size;
+        inode->stray_content = ContentId(content);
+      }
       // What comes before the failed byte may be seen; nothing after it.
       now.size = std::min(now.size, std::max(inode->failed_from, inode->entry.attr().size()));
       inode->cached_version = 0;

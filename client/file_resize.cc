@@ -76,6 +76,7 @@ absl::StatusOr<wire::Entry> FileWriter::SetSize(const InodePtr& inode, wire::Set
   }
   auto result = [&]() -> absl::StatusOr<wire::Entry> {
     RETURN_IF_ERROR(FlushHeld(inode, FlushMode::kPublish, op));
+    RETURN_IF_ERROR(CutStray(*inode, op));
     ASSIGN_OR_RETURN(wire::SetattrResponse response,
                      Change<wire::SetattrResponse>(*inode, wire::METHOD_SETATTR, request, op));
     {
@@ -109,12 +110,36 @@ absl::Status FileWriter::FinishCut(Inode& inode, const OpContext& op) {
   return absl::OkStatus();
 }
 
-absl::Status FileWriter::CutChunks(Inode& inode, const wire::SetattrResponse& response,
-                                   uint64_t size, const OpContext& op) {
-  const FileLayout layout = LayoutOf(response.truncate_layout());
+absl::Status FileWriter::CutStray(Inode& inode, const OpContext& op) {
+  FileLayout layout;
+  uint64_t size = 0;
+  uint64_t end = 0;
+  {
+    absl::MutexLock lock(&inode.mu);
+    if (inode.stray_end == 0 || inode.dirty() || !inode.chunks.empty()) return absl::OkStatus();
+    layout = inode.layout();
+    size = inode.entry.attr().size();
+    end = inode.stray_end;
+    // Where others write, too, it is theirs to say what lies beyond the size.
+    if (inode.stray_content != layout.content || end <= size || inode.shared ||
+        inode.entry.other_writers()) {
+      inode.stray_end = 0;
+      return absl::OkStatus();
+    }
+    inode.emptying = true;  // nothing that is written meanwhile goes there
+  }
+  const absl::Status status = CutRange(inode, layout, size, end, op);
+  absl::MutexLock lock(&inode.mu);
+  inode.emptying = false;
+  if (status.ok()) inode.stray_end = 0;
+  return status;
+}
+
+absl::Status FileWriter::CutRange(Inode& inode, const FileLayout& layout, uint64_t size,
+                                  uint64_t old_size, const OpContext& op) {
   const uint64_t chunk_size = layout.chunk_size_bytes();
   const uint32_t boundary = static_cast<uint32_t>(size / chunk_size);
-  const uint64_t end = (response.truncate_old_size() + chunk_size - 1) / chunk_size;
+  const uint64_t end = (old_size + chunk_size - 1) / chunk_size;
   for (uint64_t first = boundary; first < end; first += kStatAtOnce) {
     const uint32_t count = static_cast<uint32_t>(std::min<uint64_t>(kStatAtOnce, end - first));
     ASSIGN_OR_RETURN(std::vector<StoredChunk> stored,
@@ -141,6 +166,13 @@ absl::Status FileWriter::CutChunks(Inode& inode, const wire::SetattrResponse& re
       }
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status FileWriter::CutChunks(Inode& inode, const wire::SetattrResponse& response,
+                                   uint64_t size, const OpContext& op) {
+  RETURN_IF_ERROR(CutRange(inode, LayoutOf(response.truncate_layout()), size,
+                           response.truncate_old_size(), op));
   wire::TruncateDoneRequest done;
   done.set_ino(inode.ino.value());
   done.set_truncate_intent(response.truncate_intent());

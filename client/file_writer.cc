@@ -48,19 +48,21 @@ absl::StatusOr<uint64_t> FileWriter::Gather(const InodePtr& inode, WriteAt at,
                                             std::string_view data, const OpContext& op) {
   uint64_t chunk_size = 0;
   uint64_t offset = at.offset;
-  bool beyond_cut = false;
+  bool beyond_cut = false;  // or what failed writes have left there
   {
     absl::MutexLock lock(&inode->mu);
     RETURN_IF_ERROR(CheckShared(*inode, op));
     // The kernel knows an end of the file that others may have moved.
     if (at.append) offset = inode->size();
     chunk_size = inode->layout().chunk_size_bytes();
-    beyond_cut = inode->cut != nullptr && offset + data.size() > inode->cut->size;
+    beyond_cut = (inode->cut != nullptr && offset + data.size() > inode->cut->size) ||
+                 (inode->stray_end != 0 && offset + data.size() > inode->entry.attr().size());
   }
   if (beyond_cut) {
     // Else bytes that a truncation cut off would be seen again before these.
     RETURN_IF_ERROR(TakeBusy(*inode, op));
     absl::Status status = FinishCut(*inode, op);
+    if (status.ok()) status = CutStray(*inode, op);
     GiveBusy(*inode);
     RETURN_IF_ERROR(status);
   }

@@ -164,6 +164,12 @@ class FileWriter {
 
   // file_resize.cc
   absl::Status FinishCut(Inode& inode, const OpContext& op);  // held busy
+  // Cuts off what failed writes left beyond the size, unless newer bytes lie there already. Held
+  // busy.
+  absl::Status CutStray(Inode& inode, const OpContext& op);
+  // Cuts the chunks of a file that was so long down to `size`.
+  absl::Status CutRange(Inode& inode, const FileLayout& layout, uint64_t size, uint64_t old_size,
+                        const OpContext& op);
   absl::Status CutChunks(Inode& inode, const wire::SetattrResponse& response, uint64_t size,
                          const OpContext& op);
   absl::Status ZeroChunks(Inode& inode, uint64_t offset, uint64_t end, const OpContext& op);

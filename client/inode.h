@@ -155,6 +155,10 @@ class Inode {
 
   // The first byte of this flush that could not be written: what follows is dropped unsent.
   uint64_t failed_from ABSL_GUARDED_BY(mu) = UINT64_MAX;
+  // Chunks of this content may hold bytes of failed writes from the file's size up to here. They
+  // are cut off before the file grows: else they would be seen where nobody wrote. 0: none.
+  uint64_t stray_end ABSL_GUARDED_BY(mu) = 0;
+  ContentId stray_content ABSL_GUARDED_BY(mu);
 
   // Others use the file too, and somebody writes it: nothing written here is kept back.
   bool shared ABSL_GUARDED_BY(mu) = false;

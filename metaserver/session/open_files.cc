@@ -131,7 +131,7 @@ bool SessionTable::WritesElsewhere(uint64_t ino, SessionId self) const {
   if (held == holders_.end()) return false;
   const auto& sessions = held->second.sessions;
   return std::any_of(sessions.begin(), sessions.end(), [&](uint64_t id) {
-    mu_.AssertReaderHeld();
+    mu_.AssertHeld();
     return id != self.value() && Find(SessionId(id))->opens.at(ino).writes;
   });
 }

@@ -39,7 +39,7 @@ class FakeChunks : public ChunkApi {
                                      const OpContext&) override {
     absl::MutexLock lock(&mu);
     mu.Await(absl::Condition(&open));
-    if (!write_error.ok()) return write_error;
+    if (!write_error.ok() && put.index >= failing_from) return write_error;
     ++writes;
     sizes.push_back(put.data.size());
     stamps.push_back(put.stamp);
@@ -102,9 +102,11 @@ class FakeChunks : public ChunkApi {
     absl::MutexLock lock(&mu);
     open = value;
   }
-  void FailWrites(absl::Status error) {
+  // Of this chunk and those behind it.
+  void FailWrites(absl::Status error, uint32_t from = 0) {
     absl::MutexLock lock(&mu);
     write_error = std::move(error);
+    failing_from = from;
   }
 
   void FailChanges(absl::Status error) {
@@ -120,6 +122,7 @@ class FakeChunks : public ChunkApi {
   std::map<std::pair<uint64_t, uint32_t>, std::string> chunks;
   bool open = true;  // writes wait while not
   absl::Status write_error;
+  uint32_t failing_from = 0;
   absl::Status change_error;
   absl::Status sync_error;
   int reads = 0, writes = 0, syncs = 0;

@@ -161,6 +161,39 @@ TEST_CASE("bytes that cannot be written are an error of the flush and then forgo
   REQUIRE(f.Read(0, 1) == "y");
 }
 
+TEST_CASE("what a failed write left beyond the end is not seen when the file grows",
+          "[client][file_writer]") {
+  Fixture f;
+  const std::string whole(kChunk, 'w');
+  REQUIRE(f.Write(0, whole).ok());
+  REQUIRE(f.Flush().ok());
+  REQUIRE(f.Write(2 * kChunk, whole).ok());  // whole: it is sent at once
+  while (f.chunks.written() < 2) absl::SleepFor(absl::Milliseconds(1));
+  f.chunks.FailWrites(PosixError(ENOSPC, "full"), 1);
+  REQUIRE(f.Write(kChunk, whole).ok());
+  SECTION("cut off at once") {
+    REQUIRE(ErrnoOf(f.Flush()) == ENOSPC);
+    REQUIRE(f.size() == kChunk);
+    REQUIRE(f.chunks.chunks.size() == 1);
+  }
+  SECTION("or before the file grows") {
+    f.chunks.FailChanges(PosixError(ENOSPC, "full"));
+    REQUIRE(ErrnoOf(f.Flush()) == ENOSPC);
+    f.chunks.FailWrites(absl::OkStatus());
+    REQUIRE(f.Write(5, "within").ok());
+    REQUIRE(f.Flush().ok());
+    REQUIRE(ErrnoOf(f.Write(3 * kChunk, "beyond")) == ENOSPC);
+    REQUIRE(ErrnoOf(f.SetSize(4 * kChunk)) == ENOSPC);
+    REQUIRE(f.size() == kChunk);
+    f.chunks.FailChanges(absl::OkStatus());
+  }
+  f.chunks.FailWrites(absl::OkStatus());
+  REQUIRE(f.Write(3 * kChunk, "beyond").ok());
+  REQUIRE(f.Flush().ok());
+  REQUIRE(f.Read(2 * kChunk, 4) == std::string(4, '\0'));
+  REQUIRE(f.Read(3 * kChunk, 6) == "beyond");
+}
+
 TEST_CASE("a lost session makes its unwritten bytes an error", "[client][file_writer]") {
   Fixture f;
   REQUIRE(f.Write(0, "unwritten").ok());
