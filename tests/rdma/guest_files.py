@@ -14,7 +14,10 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 
+import debian_packages
+import siw_module
 from unfit import Unfit
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -22,14 +25,14 @@ KERNEL = "linux-image-amd64"  # Debian's `cloud` kernel has neither rxe nor 9p
 # In the order of loading; what they need themselves comes before them. A name that the kernel has
 # built in has no file.
 MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "9pnet_virtio", "9p", "overlay", "fuse",
-           "crc32c_generic", "ext4", "veth", "sch_netem", "ib_uverbs", "rdma_ucm", "crc32_generic",
-           "rdma_rxe"]
+           "crc32c_generic", "libcrc32c", "ext4", "veth", "sch_netem", "ib_uverbs", "rdma_ucm",
+           "crc32_generic", "rdma_rxe"]
 NEEDED = ["9p", "overlay", "fuse", "ext4", "veth", "rdma_ucm", "rdma_rxe"]
 FOLDERS = ["drivers/infiniband", "drivers/virtio", "drivers/char", "drivers/block", "drivers/net",
            "net", "fs", "lib", "crypto", "arch/x86/crypto"]
 BUSYBOX = "/bin/busybox"
 UNFINISHED = "new-"
-KEEP_S = 7 * 86400  # an initramfs of another version of guest/ goes after that long unused
+KEEP_S = 7 * 86400  # what another version of these programs made goes after that long unused
 
 GuestFiles = collections.namedtuple("GuestFiles", "version kernel initramfs")
 
@@ -43,8 +46,8 @@ def clean():
         shutil.rmtree(cache_dir())
 
 
-def prepare():
-    """The guest's files, made if need be. Two runs wait for each other here."""
+def prepare(siw):
+    """The guest's files, made if need be; with the module siw on request. Two runs wait for each other here."""
     cache = cache_dir()
     os.makedirs(cache, exist_ok=True)
     with open(os.path.join(cache, "lock"), "w") as lock:
@@ -52,7 +55,8 @@ def prepare():
         for name in os.listdir(cache):
             if name.startswith(UNFINISHED):  # of a run that was killed
                 shutil.rmtree(os.path.join(cache, name))
-        kernel = os.path.join(cache, "kernel")
+        wanted = hashlib.sha256(" ".join(MODULES).encode()).hexdigest()
+        kernel = os.path.join(cache, f"kernel-{wanted[:16]}")
         if not os.path.exists(kernel):
             with _work_folder(cache) as work:
                 _fetch_kernel(work)
@@ -60,7 +64,15 @@ def prepare():
                 os.rename(work, kernel)
         with open(os.path.join(kernel, "version")) as file:
             version = file.read().strip()
-        return GuestFiles(version, os.path.join(kernel, "image"), _initramfs(cache, kernel))
+        module = os.path.join(kernel, "modules", "siw.ko")
+        if siw and not os.path.exists(module):
+            with _work_folder(cache) as work:
+                siw_module.build(version, work)
+                os.rename(os.path.join(work, "siw.ko"), module)
+        files = GuestFiles(version, os.path.join(kernel, "image"), _initramfs(cache, kernel))
+        os.utime(kernel)
+        _remove_old(cache)
+        return files
 
 
 @contextlib.contextmanager
@@ -72,36 +84,15 @@ def _work_folder(cache):
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _apt(*command, cwd=None):
-    return subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=300)
-
-
-def _newest_kernel():
-    """The package behind KERNEL, such as linux-image-6.1.0-38-amd64; None if apt knows none."""
-    found = re.search(r"^ *Depends: (linux-image-\d\S*)$",
-                      _apt("apt-cache", "depends", "--important", KERNEL).stdout, re.MULTILINE)
-    return found.group(1) if found else None
-
-
 def _fetch_kernel(work):
     """Fills `work` with image, modules/ and version."""
-    for tool in ("apt-get", "apt-cache", "dpkg-deb"):
-        if not shutil.which(tool):
-            raise Unfit(f"no {tool} here: the guest's kernel comes as a Debian package")
-    package = _newest_kernel()
-    result = package and _apt("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root",
-                              package, cwd=work)
-    if not package or result.returncode != 0:  # no lists, or lists that name what is gone
-        update = _apt("apt-get", "update", "-qq")
-        package = _newest_kernel()
-        if not package:
-            raise Unfit(f"apt knows no {KERNEL}: {_last_line(update.stderr) or 'apt-get update'}")
-        result = _apt("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", package,
-                      cwd=work)
-        if result.returncode != 0:
-            raise Unfit(f"cannot fetch {package}: {_last_line(result.stderr)}")
-    deb = os.path.join(work, next(n for n in os.listdir(work) if n.endswith(".deb")))
+    package = debian_packages.behind(KERNEL)
+    if not package:
+        why = debian_packages.update()
+        package = debian_packages.behind(KERNEL)
+    if not package:
+        raise Unfit(f"apt knows no {KERNEL}: {why or 'apt-get update'}")
+    deb = debian_packages.fetch(package, work)
     tree = os.path.join(work, "tree")
     os.mkdir(tree)
     wanted = ["./boot/vmlinuz-*"] + [f"*/kernel/{folder}/*" for folder in FOLDERS]
@@ -119,11 +110,6 @@ def _fetch_kernel(work):
     shutil.rmtree(tree)
     os.unlink(deb)
     _write(os.path.join(work, "version"), package.removeprefix("linux-image-").encode())
-
-
-def _last_line(text):
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else ""
 
 
 def _write(path, data):
@@ -179,6 +165,8 @@ def _initramfs(cache, kernel):
     """An archive of busybox, guest/ and the modules, named after what is in it."""
     guest = os.path.join(HERE, "guest")
     digest = hashlib.sha256()
+    modules = os.path.join(kernel, "modules")
+    digest.update(" ".join(sorted(os.listdir(modules))).encode())
     for path in [os.path.join(guest, name) for name in sorted(os.listdir(guest))] + [
             os.path.join(kernel, "version"), BUSYBOX]:
         with open(path, "rb") as file:
@@ -193,7 +181,7 @@ def _initramfs(cache, kernel):
         root = os.path.join(work, "root")
         os.makedirs(os.path.join(root, "bin"))
         shutil.copy(BUSYBOX, os.path.join(root, "bin"))
-        shutil.copytree(os.path.join(kernel, "modules"), os.path.join(root, "modules"))
+        shutil.copytree(modules, os.path.join(root, "modules"))
         for name in os.listdir(guest):
             shutil.copy(os.path.join(guest, name), root)
         os.chmod(os.path.join(root, "init"), 0o755)
@@ -203,9 +191,12 @@ def _initramfs(cache, kernel):
             subprocess.run([BUSYBOX, "cpio", "-o", "-H", "newc"], cwd=root, input=names.encode(),
                            stdout=file, stderr=subprocess.DEVNULL, check=True)
         os.rename(archive, path)
-    for name in os.listdir(cache):
-        other = os.path.join(cache, name)
-        if name.startswith("initramfs-") and \
-                os.path.getmtime(path) - os.path.getmtime(other) > KEEP_S:
-            os.unlink(other)
     return path
+
+
+def _remove_old(cache):
+    for name in os.listdir(cache):
+        path = os.path.join(cache, name)
+        if name.startswith(("kernel-", "initramfs-")) and \
+                time.time() - os.path.getmtime(path) > KEEP_S:
+            subprocess.run(["rm", "-rf", path], check=True)

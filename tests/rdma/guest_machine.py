@@ -94,7 +94,8 @@ def _write_settings(directory, arguments):
     with open(os.path.join(directory, "command"), "w", errors="surrogateescape") as file:
         file.write(f"cd -- {shlex.quote(os.getcwd())} || exit {NO_GUEST}\n{shlex.join(words)}\n")
     with open(os.path.join(directory, "settings"), "w", errors="surrogateescape") as file:
-        file.write(f"SHARES='{' '.join(arguments.share)}'\nDISK={1 if arguments.disk else 0}\n")
+        file.write(f"SHARES='{' '.join(arguments.share)}'\nDISK={1 if arguments.disk else 0}\n"
+                   f"DEVICE={'siw' if arguments.siw else 'rxe'}\n")
 
 
 def _make_disk(path, size):
