@@ -5,15 +5,22 @@
 
 #include <poll.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "common/net/rdma_transport.h"
 #include "common/net/tcp_transport.h"
 #include "common/net/wait.h"
+#include "common/status.h"
 
 namespace penstock::net {
+
+inline WaitLimit In(absl::Duration time) {
+  return {.deadline = SystemClock()->SinceBoot() + time, .interrupt_fd = -1};
+}
 
 struct RdmaTestHosts {
   std::string server;
@@ -32,13 +39,36 @@ inline bool OverRdma() { return !TestHosts().server.empty(); }
 
 inline std::string ServerHost() { return OverRdma() ? TestHosts().server : "127.0.0.1"; }
 
-inline std::unique_ptr<Transport> NewTransport() {
-  if (!OverRdma()) return std::make_unique<TcpTransport>();
-  return std::make_unique<RdmaTransport>(RdmaOptions{.source_host = TestHosts().client});
+// The first connection after the devices came up may find the way only after seconds.
+inline bool WarmUpRdma() {
+  RdmaTransport transport({.source_host = TestHosts().client});
+  auto listener = transport.Listen(TestHosts().server, 0);
+  if (!listener.ok()) return false;
+  wire::Address address;
+  address.set_host(TestHosts().server);
+  address.set_port((*listener)->port());
+  std::atomic<bool> done{false};
+  std::thread accepting([&] {
+    while (!done) {
+      if (WaitFor((*listener)->fd(), POLLIN, In(absl::Milliseconds(50))).ok()) {
+        (void)(*listener)->Accept();
+      }
+    }
+  });
+  bool connected = false;
+  for (int turn = 0; turn < 5 && !connected; ++turn) {
+    connected = transport.Connect(address, In(absl::Seconds(4))).ok();
+  }
+  done = true;
+  accepting.join();
+  return connected;
 }
 
-inline WaitLimit In(absl::Duration time) {
-  return {.deadline = SystemClock()->SinceBoot() + time, .interrupt_fd = -1};
+inline std::unique_ptr<Transport> NewTransport() {
+  if (!OverRdma()) return std::make_unique<TcpTransport>();
+  static const bool warm = WarmUpRdma();
+  INVARIANT(warm);
+  return std::make_unique<RdmaTransport>(RdmaOptions{.source_host = TestHosts().client});
 }
 
 // Waits until receiving may go on, as a link's owners do.
