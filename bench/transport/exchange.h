@@ -28,7 +28,7 @@ class Exchange {
 
 struct ExchangeOptions {
   std::string server_host = "127.0.0.1";  // a literal IPv4 address
-  std::string client_host;                // to come from, empty: any
+  std::string client_host;                // RDMA: to come from; empty: what the route says
   int connections = 8;                    // of the client to the server, at most
 };
 
@@ -53,8 +53,9 @@ struct ExchangeKind {
 
 // Plain sockets, a thread a connection, nothing checked but the marks: what the kernel's TCP gives.
 ExchangeKind PlainSockets(const ExchangeOptions& options);
-// Penstock RPC over TCP.
+// Penstock RPC.
 ExchangeKind RpcOverTcp(const ExchangeOptions& options);
+ExchangeKind RpcOverRdma(const ExchangeOptions& options);
 
 // Writes `mark` at both ends of a payload, and compares it.
 void Mark(char* data, uint32_t bytes, uint32_t mark);

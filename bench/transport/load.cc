@@ -25,13 +25,19 @@ struct Thread {
   absl::Status status;
 };
 
-void Work(Thread& thread, const ExchangeSize& size, const std::atomic<Phase>& phase) {
-  while (phase.load(std::memory_order_acquire) != kOver) {
+struct Progress {
+  std::atomic<Phase> phase{kWarmUp};
+  std::atomic<int> begun{0};  // threads whose first call has ended, well or badly
+};
+
+void Work(Thread& thread, const ExchangeSize& size, Progress& progress) {
+  thread.status = thread.exchange->Call(size);  // connects
+  progress.begun.fetch_add(1, std::memory_order_release);
+  while (thread.status.ok() && progress.phase.load(std::memory_order_acquire) != kOver) {
     const int64_t begun = absl::GetCurrentTimeNanos();
     thread.status = thread.exchange->Call(size);
-    if (!thread.status.ok()) return;
     // What ends within the time that is measured counts: as much is begun before it as after it.
-    if (phase.load(std::memory_order_acquire) != kCounted) continue;
+    if (!thread.status.ok() || progress.phase.load(std::memory_order_acquire) != kCounted) continue;
     ++thread.calls;
     if (thread.took_ns.size() < kKeptPerThread) {
       thread.took_ns.push_back(absl::GetCurrentTimeNanos() - begun);
@@ -52,18 +58,22 @@ absl::StatusOr<LoadResult> RunLoad(ExchangeClient& client, const ServerProcess& 
     ASSIGN_OR_RETURN(thread.exchange, client.Open());
     thread.took_ns.reserve(4096);
   }
-  std::atomic<Phase> phase{kWarmUp};
+  Progress progress;
   std::vector<std::thread> threads;
   for (Thread& thread : work) {
-    threads.emplace_back([&] { Work(thread, load.size, phase); });
+    threads.emplace_back([&] { Work(thread, load.size, progress); });
+  }
+  // Every call has a deadline, so this ends.
+  while (progress.begun.load(std::memory_order_acquire) < load.in_flight) {
+    absl::SleepFor(absl::Milliseconds(1));
   }
   absl::SleepFor(load.warm_up);
   LoadResult result;
   const absl::Time begun = absl::Now();
   const absl::Duration client_begun = OwnProcessorTime(), server_begun = server.processor_time();
-  phase = kCounted;
+  progress.phase = kCounted;
   absl::SleepFor(load.duration);
-  phase = kOver;
+  progress.phase = kOver;
   result.client_processor = OwnProcessorTime() - client_begun;
   result.server_processor = server.processor_time() - server_begun;
   result.took = absl::Now() - begun;

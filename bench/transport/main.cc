@@ -58,10 +58,12 @@ int Main(int argc, char** argv) {
   Options options;
   CLI::App app("measures a transport of Penstock, or plain sockets");
   app.add_option("--over", options.over, "what to measure")
-      ->check(CLI::IsMember({"tcp", "plain"}))
+      ->check(CLI::IsMember({"tcp", "rdma", "plain"}))
       ->capture_default_str();
   app.add_option("--server", options.exchange.server_host, "the server's IPv4 address")
       ->capture_default_str();
+  app.add_option("--client", options.exchange.client_host,
+                 "RDMA: the IPv4 address to come from; the route's when not given");
   app.add_option("--sizes", options.sizes, "payload bytes of reads and writes")
       ->delimiter(',')
       ->check(CLI::Range(1, 64 << 20));
@@ -78,8 +80,9 @@ int Main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
 
-  const ExchangeKind kind =
-      options.over == "plain" ? PlainSockets(options.exchange) : RpcOverTcp(options.exchange);
+  const ExchangeKind kind = options.over == "plain"  ? PlainSockets(options.exchange)
+                            : options.over == "rdma" ? RpcOverRdma(options.exchange)
+                                                     : RpcOverTcp(options.exchange);
   absl::StatusOr<std::unique_ptr<ServerProcess>> server = ServerProcess::Start(kind);
   absl::Status status = server.status();
   if (status.ok()) {

@@ -153,12 +153,6 @@ class PlainClient : public ExchangeClient {
     if (fd < 0) return PosixError(errno, "no socket");
     auto exchange = std::make_unique<PlainExchange>(fd);
     NoDelay(fd);
-    if (!options_.client_host.empty()) {
-      ASSIGN_OR_RETURN(sockaddr_in own, AddressOf(options_.client_host, 0));
-      if (bind(fd, reinterpret_cast<sockaddr*>(&own), sizeof own) != 0) {
-        return PosixError(errno, "cannot come from " + options_.client_host);
-      }
-    }
     if (connect(fd, reinterpret_cast<sockaddr*>(&server), sizeof server) != 0) {
       return PosixError(errno, "cannot connect to " + options_.server_host);
     }

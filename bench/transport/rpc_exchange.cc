@@ -1,10 +1,12 @@
 // Penstock RPC as the client and the chunkserver use it: payloads in PayloadBuffers, one call a
 // thread at a time, handlers that answer on the reactor. No disk, no checksum of the payload.
+#include <functional>
 #include <utility>
 #include <vector>
 
 #include "bench/transport/exchange.h"
 #include "common/net/payload_buffer.h"
+#include "common/net/rdma_transport.h"
 #include "common/net/rpc_client.h"
 #include "common/net/rpc_server.h"
 #include "common/net/tcp_transport.h"
@@ -22,14 +24,17 @@ const net::PeerCredentials& Credentials() {
   return *credentials;
 }
 
+using MakeTransport = std::function<std::unique_ptr<net::Transport>()>;
+
 class RpcExchangeServer : public ExchangeServer {
  public:
-  explicit RpcExchangeServer(const ExchangeOptions& options) {
+  RpcExchangeServer(const ExchangeOptions& options, const MakeTransport& make)
+      : transport_(make()) {
     net::RpcServerOptions server;
     server.listen_host = options.server_host;
     server.credentials = Credentials();
     server.program = "bench";
-    server_ = std::make_unique<net::RpcServer>(&transport_, server);
+    server_ = std::make_unique<net::RpcServer>(transport_.get(), server);
     server_->Handle<wire::ReadChunksRequest, wire::ReadChunksResponse>(
         wire::METHOD_READ_CHUNKS, [](auto call) { Read(*call); });
     server_->Handle<wire::WriteChunksRequest, wire::WriteChunksResponse>(
@@ -65,7 +70,7 @@ class RpcExchangeServer : public ExchangeServer {
     call.Finish(right ? absl::OkStatus() : absl::DataLossError("a request's payload is wrong"));
   }
 
-  net::TcpTransport transport_;
+  const std::unique_ptr<net::Transport> transport_;
   std::unique_ptr<net::RpcServer> server_;
 };
 
@@ -124,15 +129,16 @@ class RpcExchange : public Exchange {
 
 class RpcExchangeClient : public ExchangeClient {
  public:
-  RpcExchangeClient(const ExchangeOptions& options, uint16_t port) {
+  RpcExchangeClient(const ExchangeOptions& options, uint16_t port, const MakeTransport& make)
+      : transport_(make()) {
     wire::Address address;
     address.set_host(options.server_host);
     address.set_port(port);
-    address.set_transport(transport_.name());
+    address.set_transport(transport_->name());
     net::RpcClientOptions client;
     client.credentials = Credentials();
     client.max_connections = options.connections;
-    client_ = std::make_unique<net::RpcClient>(&transport_, std::vector{address}, client);
+    client_ = std::make_unique<net::RpcClient>(transport_.get(), std::vector{address}, client);
   }
 
   absl::StatusOr<std::unique_ptr<Exchange>> Open() override {
@@ -140,16 +146,26 @@ class RpcExchangeClient : public ExchangeClient {
   }
 
  private:
-  net::TcpTransport transport_;
+  const std::unique_ptr<net::Transport> transport_;
   std::unique_ptr<net::RpcClient> client_;
 };
+
+ExchangeKind PenstockRpc(const ExchangeOptions& options, const MakeTransport& make) {
+  Credentials();  // made before the processes part; transports are made after
+  return {[=] { return std::make_unique<RpcExchangeServer>(options, make); },
+          [=](uint16_t port) { return std::make_unique<RpcExchangeClient>(options, port, make); }};
+}
 
 }  // namespace
 
 ExchangeKind RpcOverTcp(const ExchangeOptions& options) {
-  Credentials();  // made before the processes part
-  return {[options] { return std::make_unique<RpcExchangeServer>(options); },
-          [options](uint16_t port) { return std::make_unique<RpcExchangeClient>(options, port); }};
+  return PenstockRpc(options, [] { return std::make_unique<net::TcpTransport>(); });
+}
+
+ExchangeKind RpcOverRdma(const ExchangeOptions& options) {
+  return PenstockRpc(options, [source = options.client_host] {
+    return std::make_unique<net::RdmaTransport>(net::RdmaOptions{.source_host = source});
+  });
 }
 
 }  // namespace penstock::bench

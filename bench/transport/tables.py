@@ -18,12 +18,18 @@ def key(case):
     return case["case"], case["bytes"], case["in_flight"]
 
 
+def better(case, other):
+    if case["calls_per_s"] is None:
+        return case["median_us"] < other["median_us"]
+    return case["calls_per_s"] > other["calls_per_s"]
+
+
 def best(runs):
-    """{key: the run with most calls}; a busy moment makes a run worse, never better."""
+    """{key: the best run of each case}; a busy moment makes a run worse, never better."""
     chosen = {}
     for run in runs:
         for case in run:
-            if key(case) not in chosen or case["calls_per_s"] > chosen[key(case)]["calls_per_s"]:
+            if key(case) not in chosen or better(case, chosen[key(case)]):
                 chosen[key(case)] = case
     return chosen
 
@@ -46,21 +52,28 @@ def rows(case, figure):
         yield "CPU s/GiB", figure["cpu_s_per_gib"], 3
 
 
+def cell(value, decimals):
+    return f"{'-' if value is None else format(value, f',.{decimals}f'):>10}"
+
+
 def table(results, baseline):
-    """A line a figure: what was measured side by side, and each one's ratio to the baseline."""
+    """A line a figure that the baseline has: what was measured, and its ratio to the baseline."""
     chosen = {over: best(runs) for over, runs in results.items()}
     others = [over for over in chosen if over != baseline]
-    head = f"{'case':16} {'in flight':>9}  {'figure':12}" + f"{baseline:>10}"
+    head = f"{'case':16} {'in flight':>9}  {'figure':12}{baseline:>10}"
     lines = [head + "".join(f"{over:>10} {'ratio':>6}" for over in others)]
     for wanted in sorted(chosen[baseline]):
         case, bytes_, in_flight = wanted
         name = case if not bytes_ else f"{case} {size(bytes_)}"
         columns = {over: list(rows(case, chosen[over][wanted])) for over in chosen}
         for i, (what, value, decimals) in enumerate(columns[baseline]):
-            line = f"{name:16} {in_flight:>9}  {what:12}{value:>10,.{decimals}f}"
+            if value is None:
+                continue
+            line = f"{name:16} {in_flight:>9}  {what:12}{cell(value, decimals)}"
             for over in others:
                 other = columns[over][i][1]
-                line += f"{other:>10,.{decimals}f} {other / value if value else 0:>6.2f}"
+                ratio = f"{other / value:.2f}" if value and other is not None else "-"
+                line += f"{cell(other, decimals)} {ratio:>6}"
             lines.append(line)
             name, in_flight = "", ""
     return "\n".join(lines)
