@@ -15,7 +15,7 @@ absl::Status ChunkClient::RunBatches(std::vector<Batch>& batches, const OpContex
     const iovec payload{const_cast<char*>(batch.payload.data()), batch.payload.size()};
     auto reply = servers_->Start(batch.server, batch.method, *batch.request,
                                  {.timeout = batch.timeout, .interrupt = op.interrupt},
-                                 absl::MakeSpan(&payload, batch.payload.empty() ? 0 : 1));
+                                 absl::MakeSpan(&payload, batch.payload.empty() ? 0 : 1), {});
     if (reply.ok()) {
       replies[i] = std::move(*reply);
     } else {

@@ -3,6 +3,7 @@
 
 #include "client/chunk_tries.h"
 #include "common/clock.h"
+#include "common/net/payload_buffer.h"
 #include "common/net/wait.h"
 
 namespace penstock::client {
@@ -39,7 +40,9 @@ std::unique_ptr<ChunkServers::Reply> ChunkClient::StartHedge(const ReadTarget& s
     if (member.server == slow.member.server) continue;
     if (Suspected(member.server) || pace_.Limps(member.server, absl::Now())) break;
     if (!pace_.TakeHedge()) break;
+    const absl::Span<char> into = other->into;
     *other = slow;
+    other->into = into;
     other->member = member;
     auto reply = StartRead(*other, op, kStartWithin);
     if (reply.ok()) return *std::move(reply);
@@ -63,10 +66,25 @@ absl::StatusOr<wire::ChunkResult> ChunkClient::AwaitRead(ReadTarget& read,
   const size_t bytes = read.piece.length;
   const absl::Duration over = read.started + options_.read_try;
   const absl::Duration patience = std::min(pace_.HedgeAfter(bytes), options_.read_try);
+  // The second reply has memory of its own: over RDMA the other one may still write into `read`'s.
+  net::PayloadBuffer apart;
   ReadTarget other;
   std::unique_ptr<ChunkServers::Reply> second;
+  const auto take_second = [&] {
+    auto result = TakeReply(other, second.get());
+    if (!result.ok()) return result;
+    reply.reset();
+    std::copy_n(apart.data(), result->length(), read.into.data());
+    pace_.Overtaken(asked, bytes, SystemClock()->SinceBoot() - read.started, absl::Now());
+    read.member = other.member;
+    return result;
+  };
   const bool begun = WaitBegun({reply.get()}, read.started + patience, op) == 0;
-  if (!begun && patience < options_.read_try) second = StartHedge(read, &other, op);
+  if (!begun && patience < options_.read_try) {
+    apart = net::PayloadBuffer::Allocate(read.into.size());
+    other.into = apart.span();
+    second = StartHedge(read, &other, op);
+  }
   if (second == nullptr) {
     if (!begun) WaitBegun({reply.get()}, over, op);
     const absl::Duration took = SystemClock()->SinceBoot() - read.started;
@@ -75,21 +93,15 @@ absl::StatusOr<wire::ChunkResult> ChunkClient::AwaitRead(ReadTarget& read,
     return result;
   }
   if (WaitBegun({reply.get(), second.get()}, over, op) == 1) {
-    auto result = TakeReply(other, second.get());
-    if (!result.ok()) return TakeReply(read, reply.get());
-    pace_.Overtaken(asked, bytes, SystemClock()->SinceBoot() - read.started, absl::Now());
-    read.member = other.member;
-    return result;
+    auto result = take_second();
+    return result.ok() ? result : TakeReply(read, reply.get());
   }
   const absl::Duration took = SystemClock()->SinceBoot() - read.started;
   auto result = TakeReply(read, reply.get());
   if (result.ok()) pace_.Answered(asked, bytes, took);
   if (result.ok() || !CheckInterrupt(op).ok()) return result;
-  auto late = TakeReply(other, second.get());
-  if (!late.ok()) return result;
-  pace_.Overtaken(asked, bytes, SystemClock()->SinceBoot() - read.started, absl::Now());
-  read.member = other.member;
-  return late;
+  auto late = take_second();
+  return late.ok() ? late : result;
 }
 
 }  // namespace penstock::client

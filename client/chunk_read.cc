@@ -51,9 +51,11 @@ absl::StatusOr<std::unique_ptr<ChunkServers::Reply>> ChunkClient::StartRead(
   wire->set_target_id(read.member.target.value());
   wire->set_offset(read.piece.offset);
   wire->set_length(read.piece.length);
+  const iovec into{read.into.data(), read.into.size()};
   return servers_->Start(
       read.member.server, wire::METHOD_READ_CHUNKS, request,
-      {.timeout = options_.read_try, .start_within = start_within, .interrupt = op.interrupt}, {});
+      {.timeout = options_.read_try, .start_within = start_within, .interrupt = op.interrupt}, {},
+      {&into, 1});
 }
 
 absl::StatusOr<wire::ChunkResult> ChunkClient::FinishRead(const ReadTarget& read,
@@ -197,7 +199,7 @@ absl::Status ChunkClient::ConfirmShort(const ReadTarget& read, const wire::Chunk
     wire->set_target_id(member.target.value());
     wire::StatChunksResponse response;
     auto reply = servers_->Start(member.server, wire::METHOD_STAT_CHUNKS, request,
-                                 {.timeout = options_.read_try, .interrupt = op.interrupt}, {});
+                                 {.timeout = options_.read_try, .interrupt = op.interrupt}, {}, {});
     absl::Status status = reply.ok() ? (*reply)->Finish(&response, {}, nullptr) : reply.status();
     if (!status.ok()) {
       RETURN_IF_ERROR(CheckInterrupt(op));

@@ -25,9 +25,10 @@ class RpcReply : public ChunkServers::Reply {
 
 absl::StatusOr<std::unique_ptr<ChunkServers::Reply>> RpcChunkServers::Start(
     ServerId server, wire::Method method, const google::protobuf::Message& request,
-    const net::CallOptions& options, absl::Span<const iovec> payload) {
+    const net::CallOptions& options, absl::Span<const iovec> payload,
+    absl::Span<const iovec> into) {
   ASSIGN_OR_RETURN(std::shared_ptr<net::RpcClient> client, ClientOf(server));
-  ASSIGN_OR_RETURN(net::PendingCall call, client->Start(method, request, options, payload));
+  ASSIGN_OR_RETURN(net::PendingCall call, client->Start(method, request, options, payload, into));
   return std::make_unique<RpcReply>(std::move(client), std::move(call));
 }
 

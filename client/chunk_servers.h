@@ -28,12 +28,14 @@ class ChunkServers {
     virtual int fd() const = 0;
   };
   virtual ~ChunkServers() = default;
-  // As net::RpcClient::Start. A thread that holds one reply under way takes the next only from a
-  // server with a higher id, and one from each: so threads never wait for each other's connections.
+  // As net::RpcClient::Start: the memory of `into` may be written as long as the reply exists. A
+  // thread that holds one reply under way takes the next only from a server with a higher id, and
+  // one from each: so threads never wait for each other's connections.
   virtual absl::StatusOr<std::unique_ptr<Reply>> Start(ServerId server, wire::Method method,
                                                        const google::protobuf::Message& request,
                                                        const net::CallOptions& options,
-                                                       absl::Span<const iovec> payload) = 0;
+                                                       absl::Span<const iovec> payload,
+                                                       absl::Span<const iovec> into) = 0;
 };
 
 // The real ones: a bounded pool of connections to each server, addresses from the cluster map.
@@ -51,7 +53,8 @@ class RpcChunkServers : public ChunkServers {
   absl::StatusOr<std::unique_ptr<Reply>> Start(ServerId server, wire::Method method,
                                                const google::protobuf::Message& request,
                                                const net::CallOptions& options,
-                                               absl::Span<const iovec> payload) override;
+                                               absl::Span<const iovec> payload,
+                                               absl::Span<const iovec> into) override;
   std::vector<Connections> connections() const;
 
  private:

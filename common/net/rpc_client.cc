@@ -138,15 +138,8 @@ RpcClient::~RpcClient() = default;
 absl::StatusOr<PendingCall> RpcClient::Start(wire::Method method,
                                              const google::protobuf::Message& request,
                                              const CallOptions& options,
-                                             absl::Span<const iovec> payload) {
-  return StartInto(method, request, options, payload, {});
-}
-
-absl::StatusOr<PendingCall> RpcClient::StartInto(wire::Method method,
-                                                 const google::protobuf::Message& request,
-                                                 const CallOptions& options,
-                                                 absl::Span<const iovec> payload,
-                                                 absl::Span<const iovec> into) {
+                                             absl::Span<const iovec> payload,
+                                             absl::Span<const iovec> into) {
   Count(pool_->counters.calls);
   const auto fail = [&](absl::Status status) {
     Count(pool_->counters.errors);
@@ -196,7 +189,7 @@ absl::Status RpcClient::Call(wire::Method method, const google::protobuf::Messag
                              absl::Span<const iovec> payload, absl::Span<const iovec> into,
                              size_t* received) {
   if (received != nullptr) *received = 0;
-  ASSIGN_OR_RETURN(PendingCall call, StartInto(method, request, options, payload, into));
+  ASSIGN_OR_RETURN(PendingCall call, Start(method, request, options, payload, into));
   return call.Finish(response, into, received);
 }
 

@@ -100,10 +100,14 @@ class RpcClient {
   ~RpcClient();
 
   // Sends a request and returns at once; several may be in flight, each on its own connection.
+  // The memory of `payload` must stay until the call is finished or destroyed, and so must that of
+  // `into`: the same as will be given to Finish, or empty when that is not known yet (over RDMA the
+  // reply is then copied once more).
   // UNAVAILABLE: not sent, or may have been sent; DEADLINE_EXCEEDED: no reply in time.
   absl::StatusOr<PendingCall> Start(wire::Method method, const google::protobuf::Message& request,
                                     const CallOptions& options,
-                                    absl::Span<const iovec> payload = {});
+                                    absl::Span<const iovec> payload = {},
+                                    absl::Span<const iovec> into = {});
 
   // Start and Finish. An error that the server answered keeps its code, errno and reason.
   absl::Status Call(wire::Method method, const google::protobuf::Message& request,
@@ -122,10 +126,6 @@ class RpcClient {
  private:
   friend class PendingCall;
   struct Pool;
-  absl::StatusOr<PendingCall> StartInto(wire::Method method,
-                                        const google::protobuf::Message& request,
-                                        const CallOptions& options, absl::Span<const iovec> payload,
-                                        absl::Span<const iovec> into);
   std::shared_ptr<Pool> pool_;  // shared with calls under way, which may outlive the client
 };
 

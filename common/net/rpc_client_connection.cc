@@ -73,6 +73,12 @@ absl::Status ClientConnection::Exchange(wire::Method method,
   return link_->NextFrame();
 }
 
+absl::StatusOr<uint32_t> ClientConnection::Wait(uint32_t events, const WaitLimit& limit) {
+  ASSIGN_OR_RETURN(const short ready,
+                   WaitFor(link_->fd(), static_cast<short>(link_->WaitEvents(events)), limit));
+  return link_->Ready(static_cast<uint32_t>(ready));
+}
+
 absl::Status ClientConnection::Send(OutgoingFrame* frame, const WaitLimit& limit) {
   while (true) {
     absl::StatusOr<Progress> progress = link_->Send(frame);
@@ -84,7 +90,7 @@ absl::Status ClientConnection::Send(OutgoingFrame* frame, const WaitLimit& limit
       return absl::OkStatus();
     }
     if (*progress == Progress::kDone) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const short ready, WaitFor(link_->fd(), POLLOUT | POLLIN, limit));
+    ASSIGN_OR_RETURN(const uint32_t ready, Wait(POLLOUT | POLLIN, limit));
     if ((ready & POLLIN) != 0) {
       answered_early_ = true;
       return absl::OkStatus();
@@ -109,7 +115,7 @@ absl::Status ClientConnection::ReceiveHead(uint64_t request_id, const WaitLimit&
   bool wait = !link_->has_buffered();
   while (true) {
     if (wait) {
-      auto ready = WaitFor(link_->fd(), POLLIN, limit);
+      auto ready = Wait(POLLIN, limit);
       if (!ready.ok()) return ready.status();
     }
     auto progress = link_->ReceiveHead();
@@ -125,7 +131,7 @@ absl::Status ClientConnection::ReceivePayload(absl::Span<const iovec> into,
   while (true) {
     ASSIGN_OR_RETURN(const Progress progress, link_->ReceivePayload(&payload));
     if (progress == Progress::kDone) return absl::OkStatus();
-    auto ready = WaitFor(link_->fd(), POLLIN, limit);
+    auto ready = Wait(POLLIN, limit);
     if (!ready.ok()) return ready.status();
   }
 }

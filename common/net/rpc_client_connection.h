@@ -55,6 +55,8 @@ class ClientConnection {
 
  private:
   explicit ClientConnection(std::unique_ptr<Link> link) : link_(std::move(link)) {}
+  // Waits until the link may go on with `events`; returns those it can go on with.
+  absl::StatusOr<uint32_t> Wait(uint32_t events, const WaitLimit& limit);
   absl::Status Handshake(const Identity& identity, const WaitLimit& limit);
   absl::Status CheckReply(uint64_t request_id) const;
   // Sends one handshake request and parses its reply.

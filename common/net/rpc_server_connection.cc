@@ -49,11 +49,12 @@ void ServerConnection::Open() {
     last_sent_ = since_;
     interest_ = EPOLLIN | EPOLLRDHUP;
   }
-  reactor_->Add(shared_from_this(), link_->fd(), EPOLLIN | EPOLLRDHUP);
+  reactor_->Add(shared_from_this(), link_->fd(), link_->WaitEvents(EPOLLIN | EPOLLRDHUP));
 }
 
 void ServerConnection::OnEvents(uint32_t events) {
   if (stage_ == Stage::kClosed) return;
+  events = link_->Ready(events);
   bool broken = false;
   bool reading = false;
   bool resume = false;

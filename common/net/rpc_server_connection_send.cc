@@ -44,6 +44,7 @@ void ServerConnection::FlushLocked() {
   while (!output_.empty()) {
     Reply& reply = output_.front();
     const size_t before = reply.frame.sent_bytes;
+    reply.frame.owner = &reply.payload;
     auto progress = link_->Send(&reply.frame);
     if (!progress.ok()) {
       broken_ = true;
@@ -63,7 +64,7 @@ void ServerConnection::UpdateInterestLocked() {
   if (!output_.empty()) interest |= EPOLLOUT;
   if (closed_ || interest == interest_) return;
   interest_ = interest;
-  reactor_->SetInterest(this, link_->fd(), interest);
+  reactor_->SetInterest(this, link_->fd(), link_->WaitEvents(interest));
 }
 
 bool ServerConnection::all_sent() {

@@ -1,10 +1,10 @@
-// Transport carries frames between two processes. TCP is the first implementation; RDMA verbs take
-// the same seam: SEND/RECV for heads, one-sided reads and writes for payloads, the completion
-// channel as fd(). The layers above cannot tell them apart.
+// Transport carries frames between two processes, over TCP or over RDMA verbs (SEND/RECV for heads,
+// one-sided reads and writes for payloads, the completion channel as fd()). The layers above cannot
+// tell them apart.
 //
-// A Link never blocks: what cannot go on answers kAgain, and the owner waits for fd() (readable for
-// receiving, writable for sending). Errors end a link: UNAVAILABLE (the peer went away), else what
-// FrameReader says.
+// A Link never blocks: what cannot go on answers kAgain, and the owner waits for fd() with
+// WaitEvents() and then asks Ready() what may go on. Errors end a link: UNAVAILABLE (the peer went
+// away), else what FrameReader says.
 #pragma once
 
 #include <absl/container/inlined_vector.h>
@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "common/net/frame.h"
+#include "common/net/payload_buffer.h"
 #include "common/net/wait.h"
 #include "proto/types.pb.h"
 
@@ -26,13 +27,17 @@ namespace penstock::net {
 
 enum class Progress { kDone, kAgain };
 
-// A frame being sent. The memory of `payload` must stay until it is done.
+// A frame being sent. The memory of `payload` must stay until it is done; that of a request, and
+// that of `reply_into`, until its reply was received or the link closed.
 struct OutgoingFrame {
   std::string head;  // header and message, from EncodeFrame
   absl::InlinedVector<iovec, 2> payload;
   // Of a request: where the reply's payload will be received, when that is known. TCP ignores it;
   // RDMA hands the server these addresses to write into.
   absl::Span<const iovec> reply_into;
+  // Owns the memory of `payload`, when not null: a link that is done with the frame before the
+  // bytes have gone out takes it.
+  PayloadBuffer* owner = nullptr;
   size_t sent_bytes = 0;  // progress, the link's
 };
 
@@ -66,6 +71,13 @@ class Link {
   // Whether the peer has closed, or sent something unasked: such an idle link must not be reused.
   virtual bool Stale() = 0;
 
+  // What to wait for at fd(), poll(2) or epoll(7) bits, so that sending (POLLOUT) or receiving
+  // (POLLIN) may go on.
+  virtual uint32_t WaitEvents(uint32_t wanted) const { return wanted; }
+  // To be called by the receiving thread each time after fd() was ready for `events`. Returns what
+  // they mean: POLLIN, that something was received or the link is broken; POLLOUT, that sending may
+  // go on; POLLHUP and POLLERR, that the link is broken.
+  virtual uint32_t Ready(uint32_t events) { return events; }
   virtual int fd() const = 0;
   virtual void Close() = 0;                             // fd() is -1 after; safe to repeat
   virtual const std::string& peer_address() const = 0;  // "ip:port"

@@ -57,7 +57,8 @@ class FakeServers : public ChunkServers {
   absl::StatusOr<std::unique_ptr<Reply>> Start(ServerId server, wire::Method method,
                                                const google::protobuf::Message& request,
                                                const net::CallOptions&,
-                                               absl::Span<const iovec> payload) override {
+                                               absl::Span<const iovec> payload,
+                                               absl::Span<const iovec>) override {
     FakeMember& m = members[server.value()];
     if (!m.down.ok()) return m.down;
     auto answer = std::make_unique<Answer>();

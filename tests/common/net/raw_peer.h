@@ -11,21 +11,15 @@
 #include <thread>
 
 #include "common/net/handshake.h"
-#include "common/net/tcp_transport.h"
-#include "common/net/wait.h"
 #include "common/status.h"
 #include "tests/common/net/rpc_fixture.h"
 
 namespace penstock::net {
 
-inline WaitLimit In(absl::Duration time) {
-  return {.deadline = SystemClock()->SinceBoot() + time, .interrupt_fd = -1};
-}
-
 class RawPeer {
  public:
   explicit RawPeer(const wire::Address& address) {
-    auto connected = TcpTransport().Connect(address, In(absl::Seconds(5)));
+    auto connected = transport_->Connect(address, In(absl::Seconds(5)));
     REQUIRE(connected.ok());
     link_ = std::move(*connected);
     link_->SetLimits({1 << 20, 1 << 30});
@@ -35,12 +29,7 @@ class RawPeer {
   bool SendBytes(std::string bytes) {
     OutgoingFrame frame;
     frame.head = std::move(bytes);
-    while (true) {
-      auto progress = link_->Send(&frame);
-      if (!progress.ok()) return false;
-      if (*progress == Progress::kDone) return true;
-      if (!WaitFor(link_->fd(), POLLOUT, In(absl::Seconds(1))).ok()) return false;
-    }
+    return SendAll(*link_, &frame);
   }
 
   // The next reply's status; UNAVAILABLE when the server closed, DEADLINE_EXCEEDED for silence.
@@ -54,7 +43,7 @@ class RawPeer {
     while (true) {
       ASSIGN_OR_RETURN(const Progress progress, link_->ReceiveHead());
       if (progress == Progress::kDone) return absl::OkStatus();
-      RETURN_IF_ERROR(WaitFor(link_->fd(), POLLIN, In(patience)).status());
+      RETURN_IF_ERROR(AwaitReceive(*link_, patience));
     }
   }
   bool ClosedByServer(absl::Duration patience = absl::Seconds(10)) {
@@ -87,6 +76,7 @@ class RawPeer {
   Link& link() { return *link_; }
 
  private:
+  const std::unique_ptr<Transport> transport_ = NewTransport();
   std::unique_ptr<Link> link_;
 };
 

@@ -140,7 +140,7 @@ TEST_CASE("the second address is used when the first is dead", "[net][client]") 
   auto addresses = fixture.Addresses();
   wire::Address dead = addresses[0], other = addresses[0];
   dead.set_port(1);
-  other.set_transport("rdma");
+  other.set_transport(OverRdma() ? "tcp" : "rdma");
   RpcClientOptions options;
   options.credentials = TestCredentials();
   RpcClient client(&fixture.transport, {dead, other, addresses[0]}, options);
@@ -186,7 +186,7 @@ TEST_CASE("stop lets calls under way finish and cuts the rest", "[net][client]")
 class LyingServer {
  public:
   explicit LyingServer(std::function<void(Link&)> script) {
-    listener_ = *TcpTransport().Listen("127.0.0.1", 0);
+    listener_ = *transport_->Listen(ServerHost(), 0);
     thread_ = std::thread([this, script = std::move(script)] {
       INVARIANT(WaitFor(listener_->fd(), POLLIN, In(absl::Seconds(10))).ok());
       auto link = listener_->Accept();
@@ -198,11 +198,11 @@ class LyingServer {
 
   absl::Status Call(size_t into_bytes = 100) {
     wire::Address address;
-    address.set_host("127.0.0.1");
+    address.set_host(ServerHost());
     address.set_port(listener_->port());
     RpcClientOptions options;
     options.credentials = TestCredentials();
-    RpcClient client(&transport_, {address}, options);
+    RpcClient client(transport_.get(), {address}, options);
     std::string into(into_bytes, '\0');
     const iovec in = Piece(into);
     wire::GetxattrResponse response;
@@ -216,7 +216,7 @@ class LyingServer {
       auto progress = link.ReceiveHead();
       if (!progress.ok()) return;  // the client gave up first
       if (*progress == Progress::kDone) return;
-      if (!WaitFor(link.fd(), POLLIN, In(absl::Seconds(10))).ok()) return;
+      if (!AwaitReceive(link, absl::Seconds(10)).ok()) return;
     }
   }
   static void Send(Link& link, std::string bytes) {
@@ -247,7 +247,7 @@ class LyingServer {
   }
 
  private:
-  TcpTransport transport_;
+  const std::unique_ptr<Transport> transport_ = NewTransport();
   std::unique_ptr<Listener> listener_;
   std::thread thread_;
 };

@@ -1,4 +1,4 @@
-// A server with a few methods, and a client of it, over loopback TCP.
+// A server with a few methods, and a client of it, over the transport under test.
 #pragma once
 
 #include <absl/synchronization/mutex.h>
@@ -13,9 +13,9 @@
 
 #include "common/net/rpc_client.h"
 #include "common/net/rpc_server.h"
-#include "common/net/tcp_transport.h"
 #include "common/status.h"
 #include "proto/meta.pb.h"
+#include "tests/common/net/transport_under_test.h"
 
 namespace penstock::net {
 
@@ -48,6 +48,7 @@ class RpcFixture {
   void StartServer(RpcServerOptions options = {}) {
     if (options.credentials.cluster_id.empty()) options.credentials = TestCredentials();
     options.program = "test";
+    options.listen_host = ServerHost();
     server = std::make_unique<RpcServer>(&transport, options);
     server->Handle<wire::GetxattrRequest, wire::GetxattrResponse>(wire::METHOD_GETXATTR,
                                                                   [this](auto call) {
@@ -121,9 +122,9 @@ class RpcFixture {
 
   std::vector<wire::Address> Addresses() const {
     wire::Address address;
-    address.set_host("127.0.0.1");
+    address.set_host(ServerHost());
     address.set_port(server->port());
-    address.set_transport("tcp");
+    address.set_transport(transport.name());
     return {address};
   }
   std::unique_ptr<RpcClient> NewClient(RpcClientOptions options = {}) {
@@ -149,7 +150,8 @@ class RpcFixture {
     return status;
   }
 
-  TcpTransport transport;
+  const std::unique_ptr<Transport> owned_transport = NewTransport();
+  Transport& transport = *owned_transport;
   absl::Mutex mu;
   std::vector<std::unique_ptr<ServerCall<wire::GetattrRequest, wire::EntryResponse>>> parked;
   std::vector<std::thread> threads;

@@ -287,6 +287,7 @@ TEST_CASE("more connections than allowed are turned away, clearly", "[net][hosti
 
 TEST_CASE("out of descriptors, accepting pauses instead of spinning, and goes on",
           "[net][hostile]") {
+  if (OverRdma()) return;  // its connections need no descriptor of the listening side first
   RpcServerOptions options;
   options.handshake_timeout = absl::Milliseconds(400);  // the tick is half of it
   RpcFixture fixture(options);
@@ -334,7 +335,7 @@ TEST_CASE("a peer that does not read its replies stops only itself", "[net][host
     IncomingPayload payload;
     payload.into.push_back(Piece(into));
     while (*slow.link().ReceivePayload(&payload) == Progress::kAgain) {
-      REQUIRE(WaitFor(slow.link().fd(), POLLIN, In(absl::Seconds(5))).ok());
+      REQUIRE(AwaitReceive(slow.link(), absl::Seconds(5)).ok());
     }
     REQUIRE(into[12345] == 'x');
     REQUIRE(slow.link().NextFrame() == absl::OkStatus());
