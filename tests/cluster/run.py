@@ -49,14 +49,16 @@ def parse_arguments():
     parser.add_argument("--logs", metavar="DIR", help="keep the logs of failing tests here")
     parser.add_argument("--list", action="store_true", help="print the tests' names")
     parser.add_argument("--file", metavar="NAME", help="only the tests of NAME.py")
+    parser.add_argument("--folder", metavar="DIR", default=HERE, type=os.path.abspath,
+                        help="where the tests lie (this folder)")
     parser.add_argument("--jobs", type=int, default=1, help="files at a time (1)")
     parser.add_argument("--counts", metavar="FILE", help="write 'passed failed skipped' here")
     return parser.parse_args()
 
 
-def load(word, file):
+def load(folder, word, file):
     suite = unittest.TestSuite()
-    for path in sorted(glob.glob(os.path.join(HERE, f"{file or '*_test'}.py"))):
+    for path in sorted(glob.glob(os.path.join(folder, f"{file or '*_test'}.py"))):
         module = importlib.import_module(os.path.basename(path)[:-3])
         suite.addTests(test for test in all_tests(
             unittest.defaultTestLoader.loadTestsFromModule(module)) if word in test.id())
@@ -79,7 +81,8 @@ def run_here(suite):
 
 def main():
     arguments = parse_arguments()
-    suite = load(arguments.only or "", arguments.file)
+    sys.path.insert(0, arguments.folder)
+    suite = load(arguments.folder, arguments.only or "", arguments.file)
     if arguments.list:
         print("\n".join(test.id() for test in all_tests(suite)))
         return 0

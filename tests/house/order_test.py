@@ -22,7 +22,8 @@ class OrderTest(unittest.TestCase):
         for folder in self.folders():
             if folder.startswith("tests/") and folder not in ("tests/cluster", "tests/house",
                                                               "tests/testing", "tests/fuzz",
-                                                              "tests/posix", "tests/coherence"):
+                                                              "tests/posix", "tests/coherence",
+                                                              "tests/rdma"):
                 continue  # mirrors the source, which has the README
             path = os.path.join(sources.REPOSITORY, folder, "README.md")
             if not os.path.exists(path):
@@ -89,7 +90,8 @@ class OrderTest(unittest.TestCase):
     def test_programs_to_call_are_executable(self):
         for path in ("tests/run", "bench/run", "deploy/quickstart", "deploy/install-packages",
                      ".ci/run", "tests/cluster/run.py", "tests/house/run.py",
-                     "tests/posix/run", "tests/posix/stage.py"):
+                     "tests/posix/run", "tests/posix/stage.py", "tests/rdma/vm",
+                     "bench/transport/run"):
             full = os.path.join(sources.REPOSITORY, path)
             self.assertTrue(os.path.exists(full), path)
             self.assertTrue(os.access(full, os.X_OK), path)
