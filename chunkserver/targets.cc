@@ -1,11 +1,13 @@
 #include "chunkserver/targets.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/synchronization/mutex.h>
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "common/logging.h"
 #include "common/program.h"
@@ -88,9 +90,19 @@ std::string HoldDirectory(Target& target, FileSystem* fs) {
   return exists.ok() && *exists ? held : target.path;
 }
 
-std::unique_ptr<Target> OpenOne(const ChunkserverOptions& options, KnownTarget& known,
-                                ServerIdentity* identity, const std::string& boot_id,
-                                FileSystem* fs, Clock* clock) {
+// What the opening of several targets shares. Of `identity` each opener changes its own entry,
+// under the lock.
+struct Opening {
+  const ChunkserverOptions& options;
+  const std::string& boot_id;
+  FileSystem* const fs;
+  Clock* const clock;
+  absl::Mutex mu;
+  ServerIdentity* const identity;
+};
+
+std::unique_ptr<Target> OpenOne(Opening& opening, KnownTarget& known) {
+  const auto& [options, boot_id, fs, clock, mu, identity] = opening;
   const std::string& cluster_id = identity->cluster_id;
   auto target = std::make_unique<Target>(clock);
   target->path = known.path;
@@ -106,9 +118,10 @@ std::unique_ptr<Target> OpenOne(const ChunkserverOptions& options, KnownTarget& 
     store_options.label = known.path;
     store_options.check_index = known.lost_changes;
     // Known until the metaserver has heard of it, whenever this process ends.
-    store_options.before_loss = [&]() -> absl::Status {
+    store_options.before_loss = [&opening, &known]() -> absl::Status {
+      absl::MutexLock lock(&opening.mu);
       known.lost_changes = true;
-      return SaveIdentity(options.dir, *identity, fs);
+      return SaveIdentity(opening.options.dir, *opening.identity, opening.fs);
     };
     store_options.cluster_id = cluster_id;
     store_options.reserve_bytes = options.reserve_bytes;
@@ -142,11 +155,15 @@ absl::StatusOr<std::unique_ptr<Targets>> Targets::Open(const ChunkserverOptions&
     // Only now: a crash in between leaves a target of this cluster that will be adopted.
     RETURN_IF_ERROR(SaveIdentity(options.dir, *identity, fs));
   }
-  std::vector<std::unique_ptr<Target>> all;
-  for (const std::string& path : options.targets) {
-    KnownTarget* known = identity->FindPath(path);
-    all.push_back(OpenOne(options, *known, identity, boot_id, fs, clock));
+  // Side by side: each waits for a disk of its own.
+  Opening opening{options, boot_id, fs, clock, {}, identity};
+  std::vector<std::unique_ptr<Target>> all(options.targets.size());
+  std::vector<std::thread> openers;
+  for (size_t i = 0; i < all.size(); ++i) {
+    KnownTarget* const known = identity->FindPath(options.targets[i]);
+    openers.emplace_back([&opening, known, into = &all[i]] { *into = OpenOne(opening, *known); });
   }
+  for (std::thread& opener : openers) opener.join();
   for (const KnownTarget& known : identity->targets) {
     if (std::find(options.targets.begin(), options.targets.end(), known.path) ==
         options.targets.end()) {

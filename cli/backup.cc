@@ -35,7 +35,7 @@ uint64_t SumOf(const wire::BackupEnd& end) {
   return sum;
 }
 
-Json ToJson(const std::string& path, const BackupContents& contents) {
+Json ContentsJson(const std::string& path, const BackupContents& contents) {
   return {{"file", path},
           {"file_bytes", contents.file_bytes},
           {"format", kBackupFormat},
@@ -109,7 +109,7 @@ absl::Status Create(const BackupOptions& options) {
       [&receiver](const wire::BackupPart& part) { return receiver.Take(part); }));
   ASSIGN_OR_RETURN(const BackupContents contents, receiver.Finish());
   if (options.json) {
-    PrintJson(ToJson(path, contents));
+    PrintJson(ContentsJson(path, contents));
   } else {
     std::printf("%s: %llu records as of log index %llu, %s\n", path.c_str(),
                 static_cast<unsigned long long>(SumOf(contents.end)),
@@ -128,7 +128,7 @@ absl::Status Show(const BackupOptions& options) {
                    }));
   progress.Clear();
   if (options.json) {
-    PrintJson(ToJson(path, contents));
+    PrintJson(ContentsJson(path, contents));
   } else {
     std::fputs(ToText(path, contents).c_str(), stdout);
   }
@@ -164,7 +164,7 @@ absl::Status Restore(const BackupOptions& options) {
   return absl::OkStatus();
 }
 
-Json ToJson(const wire::FinishRestoreResponse& response) {
+Json RestoreJson(const wire::FinishRestoreResponse& response) {
   Json missing = Json::array();
   for (const std::string& name : response.missing()) missing.push_back(name);
   return {{"restored", response.restored()},
@@ -183,7 +183,7 @@ absl::Status Finish(const BackupOptions& options) {
   request.set_dry_run(options.dry_run);
   request.set_without_missing(options.without_missing);
   ASSIGN_OR_RETURN(const wire::FinishRestoreResponse response, admin.FinishRestore(request));
-  if (options.json) PrintJson(ToJson(response));
+  if (options.json) PrintJson(RestoreJson(response));
   if (!response.restored()) {
     if (!options.json) std::puts("nothing to finish: the groups are formed");
     return absl::OkStatus();

@@ -22,7 +22,7 @@ struct FsckOptions {
   std::string temp_dir;
 };
 
-Json ToJson(const FsckReport& report) {
+Json ReportJson(const FsckReport& report) {
   Json problems = Json::array();
   for (const FsckFinding& finding : report.findings) {
     problems.push_back({{"kind", std::string(NameOf(finding.problem.kind))},
@@ -70,7 +70,7 @@ absl::Status Fsck(FsckOptions options) {
   // Exit code 2, as where it could not look at everything.
   if (!report.ok()) return UsageError(absl::StrCat("fsck: ", report.status().message()));
   if (options.json) {
-    PrintJson(ToJson(*report));
+    PrintJson(ReportJson(*report));
   } else {
     Print(*report);
   }

@@ -88,7 +88,7 @@ absl::Status MakeCert(const KeyOptions& options) {
   return absl::OkStatus();
 }
 
-Json ToJson(const CertificateInfo& info) {
+Json CertificateJson(const CertificateInfo& info) {
   return {{"subject", info.subject}, {"issuer", info.issuer}, {"not_after", info.not_after},
           {"names", info.names},     {"sha256", info.sha256}, {"authority", info.authority}};
 }
@@ -127,7 +127,7 @@ absl::Status ShowKey(const KeyOptions& options) {
   }
   ASSIGN_OR_RETURN(CertificateInfo info, DescribeCertificate(text));
   if (options.json) {
-    PrintJson(ToJson(info));
+    PrintJson(CertificateJson(info));
     return absl::OkStatus();
   }
   std::printf(

@@ -16,6 +16,9 @@ std::string StateName(wire::ServerState state);
 std::string StateName(wire::TargetState state);
 std::string StateName(wire::MemberState state);
 
+Json ToJson(const wire::Address& address);
+Json ToJson(const wire::PeerTransport& peer);
+Json ToJson(const wire::RepairInfo& repair);
 Json ToJson(const wire::ServerInfo& server);
 Json ToJson(const wire::TargetInfo& target);
 Json ToJson(const wire::ClientInfo& client);

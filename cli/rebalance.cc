@@ -17,8 +17,6 @@
 namespace penstock::cli {
 namespace {
 
-constexpr absl::Duration kAskEvery = absl::Seconds(1);
-
 struct RebalanceOptions {
   ClusterOptions cluster;
   std::string action = "status";
@@ -73,7 +71,7 @@ absl::StatusOr<wire::RebalanceInfo> WaitUntilEnded(AdminClient& admin,
                        "; it goes on, and `penstock rebalance status` says how far it is"));
     }
     progress.Show(status, left);
-    absl::SleepFor(std::min(kAskEvery, deadline - absl::Now()));
+    PauseBetweenQuestions(deadline);
   }
 }
 

@@ -17,8 +17,6 @@
 namespace penstock::cli {
 namespace {
 
-constexpr absl::Duration kAskEvery = absl::Seconds(1);
-
 struct RepairOptions {
   ClusterOptions cluster;
   bool json = false;
@@ -45,7 +43,7 @@ absl::StatusOr<wire::StatusResponse> WaitUntilDone(AdminClient& admin,
           "; the repair goes on, and `penstock repair status` says what it waits for"));
     }
     progress.Show(status, std::max(status.repair().below_goal(), status.repair().syncing()));
-    absl::SleepFor(std::min(kAskEvery, deadline - absl::Now()));
+    PauseBetweenQuestions(deadline);
   }
 }
 

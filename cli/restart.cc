@@ -19,7 +19,8 @@
 namespace penstock::cli {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Minutes(5);  // all that was written is flushed first
+constexpr absl::Duration kRestartPatience =
+    absl::Minutes(5);  // all that was written is flushed first
 
 absl::StatusOr<MountRecord> FindSupervised(const std::string& typed) {
   std::string mountpoint = AbsolutePath(typed);
@@ -54,7 +55,7 @@ absl::Status RunRestart(const std::string& typed) {
     return PosixError(errno, absl::StrCat("cannot ask the supervisor (pid ", before.process.pid,
                                           "): ", strerror(errno)));
   }
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + kRestartPatience;
   while (absl::Now() < deadline) {
     const std::optional<MountRecord> now = ReadMountRecord(before.mountpoint);
     if (!now.has_value() || now->process != before.process || !IsRunning(now->process)) {

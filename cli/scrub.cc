@@ -10,6 +10,7 @@
 #include "cli/admin_client.h"
 #include "cli/human.h"
 #include "cli/listing.h"
+#include "cli/patient_status.h"
 #include "cli/verbs.h"
 #include "common/program.h"
 #include "common/status.h"
@@ -17,7 +18,6 @@
 namespace penstock::cli {
 namespace {
 
-constexpr absl::Duration kAskEvery = absl::Seconds(1);
 // After all is read what is repairable was repaired; the rest waits for somebody.
 constexpr absl::Duration kRepairsTake = absl::Seconds(60);
 // A metaserver that was just started has not heard of the servers' orders yet.
@@ -109,16 +109,17 @@ class ScrubWait {
   absl::StatusOr<wire::ListScrubsResponse> Run(AdminClient& admin) {
     ScrubLine line;
     while (true) {
-      auto scrubs = admin.ListScrubs(options_.target);
       // The scrub goes on while the metaserver is away.
-      if (!scrubs.ok() && !absl::IsUnavailable(scrubs.status())) return scrubs.status();
+      auto scrubs =
+          AskPatiently(admin, deadline_, [&] { return admin.ListScrubs(options_.target); });
       if (scrubs.ok()) {
         ASSIGN_OR_RETURN(const bool done, IsDone(*scrubs));
         if (done) return scrubs;
         line.Show(*scrubs);
       }
       if (absl::Now() >= deadline_) return TooLate(scrubs.status());
-      absl::SleepFor(std::min(kAskEvery, deadline_ - absl::Now()));
+      if (!scrubs.ok()) return scrubs.status();
+      PauseBetweenQuestions(deadline_);
     }
   }
 

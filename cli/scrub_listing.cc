@@ -27,7 +27,7 @@ std::string Day(int64_t time_s) {
 
 bool Waits(const wire::TargetScrub& scrub) { return scrub.ordered() > scrub.progress().order(); }
 
-Json ToJson(const wire::TargetScrub& scrub) {
+Json ScrubJson(const wire::TargetScrub& scrub) {
   const wire::ScrubProgress& progress = scrub.progress();
   return {{"target", scrub.target_id()},
           {"path", scrub.path()},
@@ -51,7 +51,7 @@ Json ToJson(const wire::TargetScrub& scrub) {
           {"lost_chunks", scrub.lost_chunks()}};
 }
 
-Json ToJson(const wire::ScrubFinding& finding) {
+Json FindingJson(const wire::ScrubFinding& finding) {
   Json json = {{"outcome", OutcomeName(finding.outcome())},
                {"what", finding.what()},
                {"found_s", finding.found_s()}};
@@ -67,17 +67,17 @@ Json ToJson(const wire::ScrubFinding& finding) {
 
 Json ScrubStatusJson(const wire::ListScrubsResponse& scrubs) {
   Json list = Json::array();
-  for (const wire::TargetScrub& scrub : scrubs.targets()) list.push_back(ToJson(scrub));
+  for (const wire::TargetScrub& scrub : scrubs.targets()) list.push_back(ScrubJson(scrub));
   return list;
 }
 
 Json ScrubReportJson(const wire::ListScrubsResponse& scrubs) {
   Json list = Json::array();
   for (const wire::TargetScrub& scrub : scrubs.targets()) {
-    Json json = ToJson(scrub);
+    Json json = ScrubJson(scrub);
     json["findings"] = Json::array();
     for (const wire::ScrubFinding& finding : scrub.progress().findings()) {
-      json["findings"].push_back(ToJson(finding));
+      json["findings"].push_back(FindingJson(finding));
     }
     list.push_back(std::move(json));
   }

@@ -18,6 +18,7 @@
 #include "cli/mount_table.h"
 #include "cli/paths.h"
 #include "cli/verbs.h"
+#include "common/file_layout.h"
 #include "common/status.h"
 
 namespace penstock::cli {
@@ -89,15 +90,6 @@ const char* TypeName(uint32_t mode) {
     default:
       return "unknown";
   }
-}
-
-FileLayout LayoutOf(const wire::Layout& layout) {
-  FileLayout result;
-  result.content = ContentId(layout.content_id());
-  result.seed = layout.seed();
-  result.chunk_size_log2 = static_cast<uint8_t>(layout.chunk_size_log2());
-  result.storage_class = layout.storage_class();
-  return result;
 }
 
 bool HasChunks(const wire::Entry& entry) {

@@ -17,8 +17,6 @@
 namespace penstock::cli {
 namespace {
 
-constexpr absl::Duration kAskEvery = absl::Seconds(1);
-
 struct DrainOptions {
   ClusterOptions cluster;
   uint32_t target = 0;
@@ -57,7 +55,7 @@ absl::StatusOr<wire::TargetInfo> WaitUntilDrained(AdminClient& admin, const Drai
                        "; the drain goes on, and `penstock status` says what it waits for"));
     }
     progress.Show(status, left);
-    absl::SleepFor(std::min(kAskEvery, deadline - absl::Now()));
+    PauseBetweenQuestions(deadline);
   }
 }
 

@@ -17,7 +17,7 @@
 namespace penstock::cli {
 namespace {
 
-constexpr absl::Duration kPatience =
+constexpr absl::Duration kRemovePatience =
     absl::Seconds(20);  // until members have heard of a drain's end
 
 struct RemoveOptions {
@@ -31,7 +31,7 @@ absl::StatusOr<wire::RemoveTargetResponse> Ask(AdminClient& admin, const RemoveO
   wire::RemoveTargetRequest request;
   request.set_target_id(options.target);
   request.set_dry_run(options.dry_run);
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + kRemovePatience;
   while (true) {
     auto response = admin.RemoveTarget(request);
     if (!absl::IsAborted(response.status()) || absl::Now() >= deadline) return response;

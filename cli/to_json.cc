@@ -16,23 +16,6 @@ std::string LowerWithout(absl::string_view name, absl::string_view prefix) {
   return name.empty() ? "unknown" : absl::AsciiStrToLower(name);
 }
 
-Json ToJson(const wire::Address& address) {
-  return {{"host", address.host()}, {"port", address.port()}, {"transport", address.transport()}};
-}
-
-Json ToJson(const wire::PeerTransport& peer) {
-  return {{"peer", peer.peer()},           {"server", peer.server_id()},
-          {"transport", peer.transport()}, {"connections", peer.connections()},
-          {"slow", peer.slow()},           {"reason", peer.reason()}};
-}
-
-template <typename Repeated>
-Json Plain(const Repeated& items) {
-  Json list = Json::array();
-  for (const auto& item : items) list.push_back(ToJson(item));
-  return list;
-}
-
 }  // namespace
 
 std::string StateName(wire::ServerState state) {
@@ -45,11 +28,21 @@ std::string StateName(wire::MemberState state) {
   return LowerWithout(wire::MemberState_Name(state), "MEMBER_");
 }
 
+Json ToJson(const wire::Address& address) {
+  return {{"host", address.host()}, {"port", address.port()}, {"transport", address.transport()}};
+}
+
+Json ToJson(const wire::PeerTransport& peer) {
+  return {{"peer", peer.peer()},           {"server", peer.server_id()},
+          {"transport", peer.transport()}, {"connections", peer.connections()},
+          {"slow", peer.slow()},           {"reason", peer.reason()}};
+}
+
 Json ToJson(const wire::ServerInfo& info) {
   const wire::MapServer& server = info.server();
   return {{"server", server.server_id()},
           {"hostname", server.hostname()},
-          {"addresses", Plain(server.addresses())},
+          {"addresses", ToJsonList(server.addresses())},
           {"state", StateName(server.state())},
           {"rack", server.rack()},
           {"version", server.version()},
@@ -104,7 +97,7 @@ Json ToJson(const wire::ClientInfo& info) {
           {"events_unanswered", info.events_unanswered()},
           {"locks", info.locks()},
           {"locks_waiting", info.locks_waiting()},
-          {"transports", Plain(info.transports())}};
+          {"transports", ToJsonList(info.transports())}};
 }
 
 Json ToJson(const wire::GroupInfo& info) {
@@ -134,13 +127,13 @@ Json ToJson(const wire::ClusterEvent& event) {
           {"text", event.text()}};
 }
 
-namespace {
-
 Json ToJson(const wire::RepairInfo& info) {
   return {{"groups_below_goal", info.below_goal()}, {"groups_with_one_copy", info.one_copy()},
           {"groups_syncing", info.syncing()},       {"groups_reconciling", info.reconciling()},
           {"groups_waiting", info.missing()},       {"groups_moving", info.moving()}};
 }
+
+namespace {
 
 Json ProblemsOf(const wire::StatusResponse& status) {
   Json problems = Json::array();

@@ -7,15 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "common/placement.h"
-#include "proto/types.pb.h"
-
 namespace penstock::client {
-
-inline FileLayout LayoutOf(const wire::Layout& layout) {
-  return FileLayout{ContentId(layout.content_id()), layout.seed(),
-                    static_cast<uint8_t>(layout.chunk_size_log2()), layout.storage_class()};
-}
 
 struct ChunkPiece {
   uint32_t index = 0;

@@ -8,7 +8,7 @@
 namespace penstock::client {
 namespace {
 constexpr int kContentRaces = 16;  // truncations that a read may meet before it gives up
-constexpr uint32_t kStatAtOnce = 256;
+constexpr uint32_t kZeroChunksAtOnce = 256;
 }  // namespace
 
 size_t FileReader::ReadLocal(const Inode& inode, uint64_t offset, absl::Span<char> into,
@@ -101,7 +101,8 @@ absl::StatusOr<uint64_t> FileReader::Seek(const std::shared_ptr<Inode>& inode, u
   while (offset < size) {
     const uint32_t first = static_cast<uint32_t>(offset / chunk_size);
     const uint64_t chunks_left = (size + chunk_size - 1) / chunk_size - first;
-    const uint32_t count = static_cast<uint32_t>(std::min<uint64_t>(kStatAtOnce, chunks_left));
+    const uint32_t count =
+        static_cast<uint32_t>(std::min<uint64_t>(kZeroChunksAtOnce, chunks_left));
     ASSIGN_OR_RETURN(std::vector<StoredChunk> stored, chunks_->Stat(layout, first, count, op));
     for (uint32_t i = 0; i < count; ++i) {
       const uint64_t start = (uint64_t{first} + i) * chunk_size;

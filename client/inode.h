@@ -16,6 +16,7 @@
 
 #include "client/chunk_pieces.h"
 #include "client/dirty_bytes.h"
+#include "common/file_layout.h"
 #include "common/ids.h"
 #include "common/relatime.h"
 #include "proto/meta.pb.h"

@@ -1,4 +1,8 @@
 # Warnings, sanitizers, a compiler cache and a fast linker when the machine has them.
+
+# With CMAKE_UNITY_BUILD (the presets; not for clang-tidy) so many sources are compiled as one, which
+# takes a third of the time for all. Names in the unnamed namespaces of a folder must differ.
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
 add_compile_options(-pthread -Wall -Wextra -Werror -Wno-missing-field-initializers -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these inside libstdc++ and protobuf at -O2 and with sanitizers; false there.

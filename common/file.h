@@ -22,6 +22,10 @@ class File {
   virtual absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> into) = 0;
   // Like Read, but only what needs no wait for the disk (RWF_NOWAIT): ABORTED when it would wait.
   virtual absl::StatusOr<size_t> ReadNoWait(uint64_t offset, absl::Span<char> into) = 0;
+  // Like Read, but what the disk has, past the page cache (O_DIRECT) where the file system can: for
+  // those who check disks. Neither served from pages that hide a rotten sector nor filling the
+  // cache with what nobody asked for.
+  virtual absl::StatusOr<size_t> ReadFromDisk(uint64_t offset, absl::Span<char> into) = 0;
   virtual absl::Status Write(uint64_t offset, std::string_view data) = 0;
   virtual absl::Status DataSync() = 0;  // fdatasync
   virtual absl::Status Truncate(uint64_t size) = 0;

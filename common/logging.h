@@ -4,7 +4,6 @@
 #pragma once
 
 #include <absl/status/status.h>
-#include <spdlog/spdlog.h>
 
 #include <string>
 #include <string_view>

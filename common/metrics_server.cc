@@ -83,7 +83,7 @@ struct MetricsServer::Listener {
       : adapter(std::make_shared<SourceAdapter>(std::move(source))), exposer(address, kThreads) {
     exposer.RegisterCollectable(adapter);
   }
-  const std::shared_ptr<SourceAdapter> adapter;
+  const std::shared_ptr<prometheus::Collectable> adapter;
   prometheus::Exposer exposer;
 };
 

@@ -6,15 +6,13 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
-#include <absl/container/flat_hash_map.h>
 #include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 #include <absl/types/span.h>
 
-#include <deque>
-#include <utility>
 #include <vector>
 
+#include "chunkserver/chain/expiring_map.h"
 #include "chunkserver/store/chunk_store.h"
 #include "common/clock.h"
 #include "common/ids.h"
@@ -51,21 +49,12 @@ class ChunkMemory {
   size_t size() const;
 
  private:
-  Entry& Touch(const ChunkKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Expire() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  struct Nothing {};
 
-  Clock* const clock_;  // not owned
-  const absl::Duration keep_;
-  const size_t limit_;
+  Clock* const clock_;      // not owned
   mutable absl::Mutex mu_;  // innermost
-  struct Kept {
-    Entry entry;
-    absl::Duration last_use;
-  };
-  absl::flat_hash_map<ChunkKey, Kept> entries_ ABSL_GUARDED_BY(mu_);
-  std::deque<std::pair<absl::Duration, ChunkKey>> order_ ABSL_GUARDED_BY(mu_);  // oldest first
-  absl::flat_hash_map<ContentId, absl::Duration> dead_ ABSL_GUARDED_BY(mu_);    // since when
-  std::deque<std::pair<absl::Duration, ContentId>> dead_order_ ABSL_GUARDED_BY(mu_);
+  ExpiringMap<ChunkKey, Entry> entries_ ABSL_GUARDED_BY(mu_);
+  ExpiringMap<ContentId, Nothing> dead_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace penstock::chunkserver

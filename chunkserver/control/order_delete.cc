@@ -4,23 +4,17 @@
 #include <algorithm>
 
 #include "chunkserver/chain/chain_rules.h"
-#include "chunkserver/control/content_layout.h"
 #include "chunkserver/control/order_worker.h"
+#include "common/file_layout.h"
 #include "common/placement.h"
 #include "common/status.h"
 
 namespace penstock::chunkserver {
-namespace {
-
-constexpr absl::Duration kChunkTimeout = absl::Seconds(10);
-constexpr size_t kBatch = 4096;  // chunks between two looks at whether to stop
-
-}  // namespace
 
 absl::Status OrderWorker::DropChunk(Target& target, const Group* group, const ChunkKey& key) {
   // Before the look: a write that was let in before the content was known as dead has ended then.
   ASSIGN_OR_RETURN(const ChunkLocks::Guard place,
-                   parts_.locks->Lock(ChunkLockId{target.target_id(), key}, kChunkTimeout));
+                   parts_.locks->Lock(ChunkLockId{target.target_id(), key}, kChunkOrderTimeout));
   ASSIGN_OR_RETURN(const ChunkInfo info, target.store->Stat(key));
   if (!info.exists() && !info.pending) return absl::OkStatus();
   if (info.pending) RETURN_IF_ERROR(target.store->Discard(key, *info.pending));
@@ -48,7 +42,7 @@ absl::Status OrderWorker::DropContent(Target& target, const FileLayout& layout,
   ASSIGN_OR_RETURN(const SpaceUsage space, target.store->Space());
   if (chunk_count > space.chunks) return DropFound(target, layout.content, drop);
   for (uint64_t index = 0; index < chunk_count; ++index) {
-    if (index % kBatch == 0 && stop_.is_set()) return absl::CancelledError("stopping");
+    if (index % kChunksOfOneLook == 0 && stop_.is_set()) return absl::CancelledError("stopping");
     RETURN_IF_ERROR(drop(ChunkKeyOf(layout, static_cast<uint32_t>(index))));
   }
   return absl::OkStatus();
@@ -67,7 +61,7 @@ absl::Status OrderWorker::DropFound(Target& target, ContentId content,
         target.store->VisitGroup(0, 1, last, [&](const ChunkKey& key, const ChunkInfo&) {
           if (key.content == content) found.push_back(key);
           last = key;
-          more = ++seen == kBatch;
+          more = ++seen == kChunksOfOneLook;
           return !more;
         }));
     for (const ChunkKey& key : found) RETURN_IF_ERROR(drop(key));

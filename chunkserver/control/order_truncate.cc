@@ -1,16 +1,11 @@
 // TruncateContent: the heads of its groups cut a content's chunks, down their chains.
-#include "chunkserver/control/content_layout.h"
 #include "chunkserver/control/member_barrier.h"
 #include "chunkserver/control/order_worker.h"
+#include "common/file_layout.h"
 #include "common/placement.h"
 #include "common/status.h"
 
 namespace penstock::chunkserver {
-namespace {
-
-constexpr absl::Duration kChunkTimeout = absl::Seconds(10);
-
-}  // namespace
 
 absl::Status OrderWorker::CutChunk(const wire::Layout& wire_layout, uint32_t index,
                                    uint32_t new_length, MemberBarrier& barrier) {
@@ -38,7 +33,7 @@ absl::Status OrderWorker::CutChunk(const wire::Layout& wire_layout, uint32_t ind
     barrier.Add(*group, key, info.committed);
     return absl::OkStatus();
   }
-  parts_.chain->Run(absl::MakeSpan(&job, 1), absl::Now() + kChunkTimeout);
+  parts_.chain->Run(absl::MakeSpan(&job, 1), absl::Now() + kChunkOrderTimeout);
   if (job.status.ok()) barrier.Add(*group, key, job.version);
   return job.status;
 }

@@ -14,9 +14,7 @@
 namespace penstock::chunkserver {
 namespace {
 
-constexpr absl::Duration kChunkTimeout = absl::Seconds(10);
 constexpr size_t kMaxWaiting = 10'000;  // of each kind; more come again
-constexpr size_t kBatch = 4096;         // chunks between two looks at whether to stop
 constexpr size_t kOrdersOfOneBarrier = 64;
 constexpr absl::Duration kBarrierAfter = absl::Seconds(1);  // at the latest
 constexpr absl::Duration kLogFailuresEvery = absl::Seconds(30);
@@ -75,7 +73,9 @@ void OrderWorker::Run(Lane OrderWorker::*which) {
       if (stop_.is_set() || taken == kOrdersOfOneBarrier || absl::Now() > until) break;
       order = Next(which);
     }
-    const absl::Status durable = done.empty() ? absl::OkStatus() : MakeDurable();
+    // A truncation is durable on every member when it is done.
+    const bool barrier = which == &OrderWorker::deletions_ && !done.empty();
+    const absl::Status durable = barrier ? MakeDurable() : absl::OkStatus();
     if (!durable.ok()) Failed(wire::Order(), durable);
     absl::MutexLock lock(&mu_);
     (this->*which).running.clear();
@@ -159,21 +159,21 @@ absl::Status OrderWorker::DropGroup(const wire::DropGroup& order) {
     RETURN_IF_ERROR(target->store->VisitGroup(order.group(), count, last,
                                               [&](const ChunkKey& key, const ChunkInfo&) {
                                                 found.push_back(key);
-                                                return found.size() < kBatch;
+                                                return found.size() < kChunksOfOneLook;
                                               }));
-    more = found.size() == kBatch;
+    more = found.size() == kChunksOfOneLook;
     if (more) last = found.back();
     for (const ChunkKey& key : found) {
       if (stop_.is_set()) return absl::CancelledError("stopping");
-      ASSIGN_OR_RETURN(const ChunkLocks::Guard place,
-                       parts_.locks->Lock(ChunkLockId{target->target_id(), key}, kChunkTimeout));
+      ASSIGN_OR_RETURN(
+          const ChunkLocks::Guard place,
+          parts_.locks->Lock(ChunkLockId{target->target_id(), key}, kChunkOrderTimeout));
       // Under the place: a write of a newer epoch to this target comes after it.
       RETURN_IF_ERROR(CheckMayDrop(order));
       RETURN_IF_ERROR(target->store->Drop(key));
     }
   }
-  // Done for good: nobody orders it again.
-  return target->store->Barrier();
+  return absl::OkStatus();
 }
 
 size_t OrderWorker::waiting() const {

@@ -32,6 +32,11 @@
 
 namespace penstock::chunkserver {
 
+// For one chunk, its chain included.
+constexpr absl::Duration kChunkOrderTimeout = absl::Seconds(10);
+// Chunks between two looks at whether to stop.
+constexpr size_t kChunksOfOneLook = 4096;
+
 class OrderWorker {
  public:
   struct Parts {
@@ -52,7 +57,8 @@ class OrderWorker {
   std::vector<uint64_t> done() const;
   size_t waiting() const;  // those that run apart
 
-  // The work itself, for tests. A deletion or truncation survives a power cut after MakeDurable().
+  // The work itself, for tests. A deletion and a dropped group survive a power cut after
+  // MakeDurable(), a truncation at once.
   absl::Status DeleteContent(const wire::DeleteContent& order);
   absl::Status TruncateContent(const wire::TruncateContent& order);
   absl::Status DropGroup(const wire::DropGroup& order);

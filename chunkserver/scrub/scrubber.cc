@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kPage = 100;                                // chunks listed at once
 constexpr absl::Duration kAtOnce = absl::Milliseconds(500);  // then somebody may want to know
 constexpr absl::Duration kLookEvery = absl::Milliseconds(200);
-constexpr int kTries = 3;  // at what cannot be looked at
+constexpr int kChunkTries = 3;  // at what cannot be looked at
 constexpr char kUnchecked[] = "cannot be checked: ";
 constexpr int kMostInHeartbeat = 4000;  // findings of all targets: below 1 MiB
 constexpr int kNice = 15;
@@ -228,7 +228,7 @@ void Scrubber::CheckChunk(Lane& lane, const ChunkKey& key, const ChunkInfo& info
 }
 
 bool Scrubber::GivesUp(Lane& lane) {
-  if (++lane.tries < kTries) {
+  if (++lane.tries < kChunkTries) {
     lane.next = parts_.clock->SinceBoot() + options_.retry_every;
     return false;
   }

@@ -10,7 +10,7 @@
 namespace penstock::chunkserver {
 namespace {
 
-constexpr int kTries = 3;
+constexpr int kFetchTries = 3;
 
 // What the store says of a chunk before and after its bytes were read must fit them.
 absl::Status ReadWhole(ChunkStore& store, const ChunkKey& key, wire::FetchChunkResponse* response,
@@ -54,7 +54,7 @@ absl::Status ChunkService::FetchChunk(const wire::FetchChunkRequest& request,
                    FindSource(*group, {TargetId(request.target_id()),
                                        TargetId(request.for_target_id()), request.epoch()}));
   absl::Status status;
-  for (int i = 0; i < kTries; ++i) {
+  for (int i = 0; i < kFetchTries; ++i) {
     response->Clear();
     status = ReadWhole(*target->store, key, response, payload);
     // Not found: deleted since the first look.

@@ -38,10 +38,16 @@ absl::Status ImageReader::ReadBlocks(const ChunkImage& image, uint32_t offset,
                                      absl::Span<char> into, Wait wait, uint32_t* crc) {
   if (into.empty()) return absl::OkStatus();
   const uint64_t at = image.slot.offset() + offset;
-  if (wait == Wait::kNo) {
-    RETURN_IF_ERROR(slabs_->ReadNoWait(image.slot.slab, at, into));
-  } else {
-    RETURN_IF_ERROR(slabs_->Read(image.slot.slab, at, into));
+  switch (wait) {
+    case Wait::kYes:
+      RETURN_IF_ERROR(slabs_->Read(image.slot.slab, at, into));
+      break;
+    case Wait::kNo:
+      RETURN_IF_ERROR(slabs_->ReadNoWait(image.slot.slab, at, into));
+      break;
+    case Wait::kDisk:
+      RETURN_IF_ERROR(slabs_->ReadFromDisk(image.slot.slab, at, into));
+      break;
   }
   RETURN_IF_ERROR(Overlay(image, offset, into));
   if (!CheckBlocks({into.data(), into.size()}, &image.block_crcs[offset / kBlockBytes], *crc,
@@ -105,7 +111,7 @@ absl::Status ImageReader::Verify(const ChunkImage& image) {
     const uint32_t length = std::min(kVerifyBytes, image.stored_length - offset);
     uint32_t unused = 0;
     RETURN_IF_ERROR(
-        ReadBlocks(image, offset, absl::MakeSpan(buffer.data(), length), Wait::kYes, &unused));
+        ReadBlocks(image, offset, absl::MakeSpan(buffer.data(), length), Wait::kDisk, &unused));
   }
   return absl::OkStatus();
 }

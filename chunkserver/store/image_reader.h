@@ -15,7 +15,8 @@ namespace penstock::chunkserver {
 
 class ImageReader {
  public:
-  enum class Wait { kYes, kNo };  // kNo: ABORTED where the disk would have to be waited for
+  // kNo: ABORTED where the disk would have to be waited for. kDisk: nothing comes from the cache.
+  enum class Wait { kYes, kNo, kDisk };
 
   // Both must outlive this.
   ImageReader(SlabFiles* slabs, ChunkIndex* index) : slabs_(slabs), index_(index) {}
@@ -26,7 +27,7 @@ class ImageReader {
   absl::StatusOr<uint32_t> Read(const ChunkImage& image, uint32_t offset, absl::Span<char> into,
                                 Wait wait = Wait::kYes);
   absl::StatusOr<std::string> ReadAll(const ChunkImage& image);
-  // Reads and checks every stored byte, a piece at a time.
+  // Reads and checks every stored byte, a piece at a time, as the disk has it.
   absl::Status Verify(const ChunkImage& image);
 
  private:

@@ -52,6 +52,13 @@ absl::Status SlabFiles::ReadNoWait(uint32_t slab, uint64_t offset, absl::Span<ch
   return absl::OkStatus();
 }
 
+absl::Status SlabFiles::ReadFromDisk(uint32_t slab, uint64_t offset, absl::Span<char> into) {
+  ASSIGN_OR_RETURN(std::shared_ptr<File> file, Get(slab));
+  ASSIGN_OR_RETURN(size_t count, file->ReadFromDisk(offset, into));
+  if (count != into.size()) return absl::DataLossError("slab file is too short");
+  return absl::OkStatus();
+}
+
 absl::Status SlabFiles::Write(uint32_t slab, uint64_t offset, std::string_view data) {
   ASSIGN_OR_RETURN(std::shared_ptr<File> file, Get(slab));
   absl::Status written = file->Write(offset, data);

@@ -35,6 +35,8 @@ class SlabFiles {
   absl::Status Read(uint32_t slab, uint64_t offset, absl::Span<char> into);
   // ABORTED when it would have to wait for the disk.
   absl::Status ReadNoWait(uint32_t slab, uint64_t offset, absl::Span<char> into);
+  // As Read, past the page cache (File::ReadFromDisk).
+  absl::Status ReadFromDisk(uint32_t slab, uint64_t offset, absl::Span<char> into);
   // The slab is dirty when it returns, whether it succeeded or not.
   absl::Status Write(uint32_t slab, uint64_t offset, std::string_view data)
       ABSL_LOCKS_EXCLUDED(mu_);

@@ -22,8 +22,10 @@ constexpr std::array<char, 8> kMagic = {'P', 'S', 'M', 'O', 'U', 'N', 'T', '\n'}
 constexpr uint32_t kVersion = 1;
 constexpr size_t kTextBytes = 16 * 1024;
 
+}  // namespace
+
 // A text that is replaced as a whole: the copy that is not in use is written, then named.
-struct Text {
+struct MountJournal::Text {
   struct Copy {
     uint32_t size;
     uint32_t checksum;
@@ -32,26 +34,29 @@ struct Text {
   std::atomic<uint32_t> current{0};  // 0: none yet; 1 or 2
   uint32_t reserved = 0;
   Copy copies[2];
+
+  absl::Status Put(std::string_view value);
+  absl::StatusOr<std::string> Get() const;
 };
 
-absl::Status Put(Text& text, std::string_view value) {
-  if (value.size() > sizeof(Text::Copy::bytes)) {
+absl::Status MountJournal::Text::Put(std::string_view value) {
+  if (value.size() > sizeof(Copy::bytes)) {
     return absl::InternalError(absl::StrCat("mount journal: ", value.size(), " bytes do not fit"));
   }
-  const uint32_t next = text.current.load() == 1 ? 2 : 1;
-  Text::Copy& copy = text.copies[next - 1];
+  const uint32_t next = current.load() == 1 ? 2 : 1;
+  Copy& copy = copies[next - 1];
   copy.size = static_cast<uint32_t>(value.size());
   copy.checksum = Crc32c(value);
   std::memcpy(copy.bytes, value.data(), value.size());
-  text.current.store(next, std::memory_order_release);
+  current.store(next, std::memory_order_release);
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Get(const Text& text) {
-  const uint32_t current = text.current.load(std::memory_order_acquire);
-  if (current == 0) return std::string();
-  if (current > 2) return absl::DataLossError("mount journal: no such copy");
-  const Text::Copy& copy = text.copies[current - 1];
+absl::StatusOr<std::string> MountJournal::Text::Get() const {
+  const uint32_t now = current.load(std::memory_order_acquire);
+  if (now == 0) return std::string();
+  if (now > 2) return absl::DataLossError("mount journal: no such copy");
+  const Copy& copy = copies[now - 1];
   if (copy.size > sizeof(copy.bytes)) return absl::DataLossError("mount journal: a size is wrong");
   std::string value(copy.bytes, copy.size);
   if (Crc32c(value) != copy.checksum) {
@@ -59,8 +64,6 @@ absl::StatusOr<std::string> Get(const Text& text) {
   }
   return value;
 }
-
-}  // namespace
 
 struct MountJournal::Layout {
   struct Header {
@@ -148,22 +151,22 @@ absl::StatusOr<std::unique_ptr<MountJournal>> MountJournal::Open(int fd) {
 MountJournal::~MountJournal() { munmap(layout_, sizeof(Layout)); }
 
 absl::Status MountJournal::SetGreeting(const Greeting& greeting) {
-  RETURN_IF_ERROR(Put(layout_->request, greeting.request));
-  return Put(layout_->reply, greeting.reply);
+  RETURN_IF_ERROR(layout_->request.Put(greeting.request));
+  return layout_->reply.Put(greeting.reply);
 }
 
 absl::StatusOr<MountJournal::Greeting> MountJournal::greeting() const {
   Greeting greeting;
-  ASSIGN_OR_RETURN(greeting.request, Get(layout_->request));
-  ASSIGN_OR_RETURN(greeting.reply, Get(layout_->reply));
+  ASSIGN_OR_RETURN(greeting.request, layout_->request.Get());
+  ASSIGN_OR_RETURN(greeting.reply, layout_->reply.Get());
   return greeting;
 }
 
 absl::Status MountJournal::SetSession(std::string_view opened) {
-  return Put(layout_->session, opened);
+  return layout_->session.Put(opened);
 }
 
-absl::StatusOr<std::string> MountJournal::session() const { return Get(layout_->session); }
+absl::StatusOr<std::string> MountJournal::session() const { return layout_->session.Get(); }
 
 uint64_t MountJournal::StartClient() { return (layout_->clients.fetch_add(1) << 40) + 1; }
 

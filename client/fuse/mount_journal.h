@@ -79,6 +79,7 @@ class MountJournal {
   HandleRecord& handle(uint32_t index);   // below kHandleLimit
 
  private:
+  struct Text;
   struct Layout;
   explicit MountJournal(Layout* layout) : layout_(layout) {}
 

@@ -6,6 +6,8 @@
 
 namespace penstock::client {
 
+constexpr size_t kNameLimit = 255;  // NAME_MAX, in bytes
+
 void AddNameOperations(fuse_lowlevel_ops* ops);
 void AddAttributeOperations(fuse_lowlevel_ops* ops);
 void AddFileOperations(fuse_lowlevel_ops* ops);

@@ -10,7 +10,6 @@ namespace penstock::client {
 namespace {
 
 constexpr uint32_t kBlockBytes = 4096;  // of statfs
-constexpr uint32_t kNameLimit = 255;
 
 wire::Time ToWire(const timespec& time) {
   wire::Time wire;

@@ -11,8 +11,6 @@
 namespace penstock::client {
 namespace {
 
-constexpr size_t kNameLimit = 255;
-
 OpenFlags FlagsOf(const fuse_file_info* fi) {
   return {.read = (fi->flags & O_ACCMODE) != O_WRONLY,
           .write = (fi->flags & O_ACCMODE) != O_RDONLY,

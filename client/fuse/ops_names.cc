@@ -9,8 +9,6 @@
 namespace penstock::client {
 namespace {
 
-constexpr size_t kNameLimit = 255;
-
 bool TooLong(const char* name) { return std::strlen(name) > kNameLimit; }
 
 absl::Status NameTooLong() { return PosixError(ENAMETOOLONG, "name too long"); }

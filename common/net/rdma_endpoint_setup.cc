@@ -40,6 +40,7 @@ RdmaEndpoint::RdmaEndpoint(rdma_cm_id* id, std::shared_ptr<RdmaDevice> device, R
       state_(std::make_unique<RdmaIdState>()) {
   absl::MutexLock lock(&state_->mu);
   state_->id = id;
+  state_->device = device_.get();
 }
 
 absl::StatusOr<std::unique_ptr<RdmaEndpoint>> RdmaEndpoint::Create(

@@ -53,9 +53,9 @@ struct RpcClient::Pool::Waiter {
 RpcClient::Pool::Pool(Transport* transport, std::vector<wire::Address> addresses,
                       RpcClientOptions options)
     : transport_(transport),
-      transport_name_(transport->name()),
       options_(std::move(options)),
-      addresses_(std::move(addresses)) {}
+      addresses_(std::move(addresses)),
+      transport_name_(transport->name() == "rdma" ? "rdma" : "tcp") {}
 
 RpcClient::Pool::~Pool() = default;
 
@@ -85,12 +85,18 @@ std::unique_ptr<ClientConnection> RpcClient::Pool::TakeIdle() {
   std::vector<std::unique_ptr<ClientConnection>> expired;  // closed after the lock is given up
   while (true) {
     std::unique_ptr<ClientConnection> connection;
+    std::vector<wire::Address> addresses;
     {
       absl::MutexLock lock(&mu_);
       for (auto& old : ExpiredLocked(now)) expired.push_back(std::move(old));
       if (idle_.empty()) return nullptr;
       connection = std::move(idle_.back());
       idle_.pop_back();
+      addresses = addresses_;
+    }
+    if (transport_->ShouldReplace(connection->address(), addresses)) {
+      Discard(std::move(connection));
+      return nullptr;
     }
     if (now - connection->last_used < kTrustIdle || !connection->Stale()) return connection;
     counters.stale_connections.fetch_add(1, std::memory_order_relaxed);
@@ -176,28 +182,51 @@ absl::StatusOr<std::unique_ptr<ClientConnection>> RpcClient::Pool::Connect(const
 absl::StatusOr<std::unique_ptr<ClientConnection>> RpcClient::Pool::ConnectAny(
     const WaitLimit& limit) {
   std::vector<wire::Address> addresses;
-  size_t first;
   {
     absl::MutexLock lock(&mu_);
     addresses = addresses_;
-    first = next_address_;
+    std::rotate(addresses.begin(),
+                addresses.begin() +
+                    static_cast<ptrdiff_t>(next_address_ % std::max<size_t>(addresses.size(), 1)),
+                addresses.end());
   }
   absl::Status failed = absl::UnavailableError("server has no address for this transport");
-  for (size_t i = 0; i < addresses.size(); ++i) {
-    const size_t at = (first + i) % addresses.size();
-    const wire::Address& address = addresses[at];
-    if (!address.transport().empty() && address.transport() != transport_name_) continue;
+  for (const wire::Address& address : transport_->Order(addresses)) {
     auto connection =
-        ClientConnection::Open(transport_, address, {&options_.credentials, options_.role}, limit);
+        ClientConnection::Open(transport_, address, {&options_.credentials, options_.role},
+                               transport_->LimitFor(address, limit));
+    transport_->Outcome(address, connection.status());
     if (connection.ok()) {
-      absl::MutexLock lock(&mu_);
-      next_address_ = at;
+      NoteConnected(**connection);
       return connection;
     }
     failed = connection.status();
     if (absl::IsCancelled(failed)) break;
   }
   return failed;
+}
+
+void RpcClient::Pool::NoteConnected(const ClientConnection& connection) {
+  absl::MutexLock lock(&mu_);
+  transport_name_ = std::string(connection.transport_name());
+  for (size_t i = 0; i < addresses_.size(); ++i) {
+    const wire::Address& known = addresses_[i];
+    const wire::Address& used = connection.address();
+    if (known.host() == used.host() && known.port() == used.port() &&
+        known.transport() == used.transport()) {
+      next_address_ = i;
+    }
+  }
+}
+
+std::string RpcClient::Pool::transport_name() const {
+  absl::MutexLock lock(&mu_);
+  return transport_name_;
+}
+
+std::string RpcClient::Pool::why_not_rdma() const {
+  absl::MutexLock lock(&mu_);
+  return transport_->WhyNotRdma(addresses_);
 }
 
 void RpcClient::Pool::SetAddresses(std::vector<wire::Address> addresses) {

@@ -34,13 +34,20 @@ ServerConnection::ServerConnection(std::shared_ptr<ServerState> state,
       last_received_(since_) {
   link_->SetLimits(kHandshakeLimits);
   state_->connections.fetch_add(1);
+  if (link_->is_rdma()) state_->rdma_connections.fetch_add(1);
   Count(state_->counters.accepted);
 }
 
 ServerConnection::~ServerConnection() {
   // A reactor that ended first never opened or closed it.
-  if (alive_.exchange(false)) state_->connections.fetch_sub(1);
+  NoteGone();
   if (reserved_ != 0) state_->budget.Release(reserved_);
+}
+
+void ServerConnection::NoteGone() {
+  if (!alive_.exchange(false)) return;
+  state_->connections.fetch_sub(1);
+  if (link_->is_rdma()) state_->rdma_connections.fetch_sub(1);
 }
 
 void ServerConnection::Open() {
@@ -341,7 +348,7 @@ void ServerConnection::Close() {
     reactor_->Remove(this, link_->fd());
     link_->Close();
   }
-  if (alive_.exchange(false)) state_->connections.fetch_sub(1);
+  NoteGone();
   payload_ = {};
   if (reserved_ != 0) state_->budget.Release(std::exchange(reserved_, 0));
 }

@@ -9,10 +9,6 @@
 namespace penstock::metaserver {
 namespace {
 
-bool Contains(const std::vector<TargetId>& sorted, TargetId target) {
-  return std::binary_search(sorted.begin(), sorted.end(), target);
-}
-
 void Insert(std::vector<TargetId>& sorted, TargetId target) {
   auto at = std::lower_bound(sorted.begin(), sorted.end(), target);
   if (at == sorted.end() || *at != target) sorted.insert(at, target);

@@ -22,6 +22,7 @@
 #include <absl/container/flat_hash_set.h>
 #include <absl/status/statusor.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -30,6 +31,10 @@
 #include "common/ids.h"
 
 namespace penstock::metaserver {
+
+inline bool Contains(const std::vector<TargetId>& sorted, TargetId target) {
+  return std::binary_search(sorted.begin(), sorted.end(), target);
+}
 
 struct Membership {
   GroupId id;

@@ -4,13 +4,6 @@
 #include "metaserver/cluster/member_table.h"
 
 namespace penstock::metaserver {
-namespace {
-
-bool Contains(const std::vector<TargetId>& sorted, TargetId target) {
-  return std::binary_search(sorted.begin(), sorted.end(), target);
-}
-
-}  // namespace
 
 const GroupMember* Membership::Find(TargetId target) const {
   for (const GroupMember& member : members) {

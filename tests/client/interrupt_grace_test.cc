@@ -84,6 +84,7 @@ TEST_CASE("a handled SIGINT ends a request after the grace", "[client][interrupt
   grace.Interrupted(stopped.id(), &interrupt);
   REQUIRE_FALSE(interrupt.fired());
   REQUIRE(FiresWithin(interrupt, absl::Seconds(10)));
+  grace.Forget(&interrupt);  // it may still be firing
 }
 
 TEST_CASE("a request that is over is left alone", "[client][interrupt_grace]") {
@@ -106,6 +107,7 @@ TEST_CASE("a close for a process that was killed ends after the grace",
   grace.Watch(killed.id(), &interrupt);
   REQUIRE_FALSE(interrupt.fired());
   REQUIRE(FiresWithin(interrupt, absl::Seconds(10)));
+  grace.Forget(&interrupt);  // it may still be firing
 }
 
 TEST_CASE("a close waits for a process that lives or ended by itself",

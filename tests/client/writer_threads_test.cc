@@ -6,6 +6,8 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "tests/testing/must.h"
+
 namespace penstock::client {
 namespace {
 
@@ -14,7 +16,9 @@ TEST_CASE("a child that wrote nothing does not wait, the writer's process does",
   WriterThreads writers;
   writers.Add(static_cast<uint64_t>(gettid()));
   REQUIRE(writers.MayHaveWritten(static_cast<uint64_t>(gettid())));
-  std::thread([&] { REQUIRE(writers.MayHaveWritten(static_cast<uint64_t>(gettid()))); }).join();
+  std::thread([&] {
+    testing::Must(writers.MayHaveWritten(static_cast<uint64_t>(gettid())));
+  }).join();
   int hold[2];
   REQUIRE(pipe(hold) == 0);
   const pid_t child = fork();

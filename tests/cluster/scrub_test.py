@@ -152,7 +152,9 @@ class ScrubTest(harness.ClusterTest):
                                      if "scrub report" in line], 30, "a problem in the status")
         self.assertIn("1 chunks are damaged", problems[0])
         # Both records are still there: a chunk that is nowhere would be read as zeros.
-        self.assertEqual([self.info_of(number)["lost_chunks"] for number in (1, 2)], [1, 1])
+        # Heartbeats tell it.
+        wait_for(lambda: [self.info_of(number)["lost_chunks"] for number in (1, 2)] == [1, 1], 30,
+                 "both copies to count as lost")
         self.assertErrno(errno.EIO, self.read_cold, "f")
         # Written anew the file is well again.
         write_synced(self.path("f"), data[::-1])

@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "common/cluster_map.h"
-#include "tests/chunkserver/chain/sim_replica.h"
+#include "tests/simulation/sim_replica.h"
 #include "tests/simulation/timeline.h"
 
 namespace penstock::simulation {

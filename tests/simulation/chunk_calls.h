@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "chunkserver/chain/chain_rules.h"
-#include "tests/chunkserver/chain/sim_replica.h"
 #include "tests/simulation/network.h"
+#include "tests/simulation/sim_replica.h"
 
 namespace penstock::simulation {
 

@@ -42,6 +42,9 @@ class FaultyFile : public File {
   absl::StatusOr<size_t> ReadNoWait(uint64_t offset, absl::Span<char> into) override {
     return Read(offset, into);
   }
+  absl::StatusOr<size_t> ReadFromDisk(uint64_t offset, absl::Span<char> into) override {
+    return Read(offset, into);
+  }
   absl::Status Write(uint64_t offset, std::string_view data) override {
     if (fs_->fail_writes_) return PosixError(EIO, "write failed");
     if (fs_->capacity_ != 0 && fs_->used_bytes() + data.size() > fs_->capacity_) {

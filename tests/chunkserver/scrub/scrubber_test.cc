@@ -15,13 +15,13 @@
 namespace penstock::chunkserver {
 namespace {
 
-std::string Data(uint32_t index) {
+std::string LongData(uint32_t index) {
   return absl::StrCat("chunk ", index, std::string(20'000 + index, static_cast<char>('a' + index)));
 }
 
 struct ScrubFixture : ChainFixture {
   explicit ScrubFixture(int members, uint32_t chunks = 20) : ChainFixture(members) {
-    for (uint32_t i = 0; i < chunks; ++i) REQUIRE(Write(i, Data(i)).code() == 0);
+    for (uint32_t i = 0; i < chunks; ++i) REQUIRE(Write(i, LongData(i)).code() == 0);
   }
   void StartScrub(ScrubOptions options = {}) {
     scrubber.reset();
@@ -73,8 +73,8 @@ TEST_CASE("every flipped bit in a slab is found by a scrub and mended from anoth
   std::set<uint32_t> broken;
   for (uint32_t i = 0; i < 20; ++i) {
     if (random() % 2 == 0) continue;
-    const size_t at = random() % (Data(i).size() - 40);
-    f.Damage(0, i % 2 == 0 ? Data(i) : Data(i).substr(0, 20 + at % 1000));
+    const size_t at = random() % (LongData(i).size() - 40);
+    f.Damage(0, i % 2 == 0 ? LongData(i) : LongData(i).substr(0, 20 + at % 1000));
     broken.insert(i);
   }
   f.StartScrub({.every = absl::ZeroDuration()});
@@ -90,7 +90,7 @@ TEST_CASE("every flipped bit in a slab is found by a scrub and mended from anoth
   REQUIRE(named == broken);
   f.StartRepair(0);
   REQUIRE(Eventually([&] { return f.Progress().repaired() == broken.size(); }));
-  for (uint32_t i = 0; i < 20; ++i) REQUIRE(f.Read(0, i) == Data(i));
+  for (uint32_t i = 0; i < 20; ++i) REQUIRE(f.Read(0, i) == LongData(i));
 }
 
 TEST_CASE("a scrub goes on where it was, and takes its time", "[chunkserver][scrub]") {

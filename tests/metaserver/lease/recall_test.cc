@@ -1,7 +1,11 @@
 // Two sessions of one namespace: what one has cached is taken back before the other changes it.
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
 #include <catch2/catch.hpp>
 #include <future>
 #include <map>
+#include <memory>
 #include <optional>
 #include <thread>
 
@@ -9,9 +13,12 @@
 #include "metaserver/ops/mutations.h"
 #include "metaserver/ops/read_operations.h"
 #include "tests/metaserver/namespace_fixture.h"
+#include "tests/testing/must.h"
 
 namespace penstock::metaserver {
 namespace {
+
+using testing::Must;
 
 struct Fixture {
   Fixture() : fs({"/d/", "/d/f"}), reader(fs.OpenSession("node2")) {
@@ -31,6 +38,12 @@ struct Fixture {
   // The next event of the reader, which must come soon.
   wire::SessionEvent NextEvent() { return NextEventOf(reader); }
   wire::SessionEvent NextEventOf(SessionId session) {
+    // An answer may come on another thread, and late.
+    struct Answer {
+      absl::Mutex mu;
+      wire::SessionEvent event ABSL_GUARDED_BY(mu);
+    };
+    const auto answer = std::make_shared<Answer>();
     wire::SessionEvent event;
     const absl::Time until = absl::Now() + absl::Seconds(10);
     while (event.number() == 0 && absl::Now() < until) {
@@ -38,12 +51,15 @@ struct Fixture {
       request.set_session_id(session.value());
       request.set_received(received[session]);
       request.set_wait_ms(1);
-      fs.names().PollEvents(request, [&](absl::StatusOr<wire::SessionEventsResponse> response) {
-        if (response.ok() && response->events_size() > 0) event = response->events(0);
+      fs.names().PollEvents(request, [answer](absl::StatusOr<wire::SessionEventsResponse> events) {
+        absl::MutexLock lock(&answer->mu);
+        if (events.ok() && events->events_size() > 0) answer->event = events->events(0);
       });
       absl::SleepFor(absl::Milliseconds(1));  // the other thread is about to get there
       fs.clock().Advance(absl::Milliseconds(2));
       fs.names().Tick();
+      absl::MutexLock lock(&answer->mu);
+      event = answer->event;
     }
     REQUIRE(event.number() != 0);
     received[session] = event.number();
@@ -77,7 +93,7 @@ struct HalfAnswered : Fixture {
     look.set_parent(fs.InoOf("/d"));
     look.set_name("f");
     REQUIRE(fs.names().Read(Lookup, look).ok());
-    cutter = std::thread([this] { REQUIRE(fs.Truncate("/d/f", 100).ok()); });
+    cutter = std::thread([this] { Must(fs.Truncate("/d/f", 100).ok()); });
     const wire::SessionEvent event = NextEvent();
     REQUIRE(event.inodes(0).data());
     Acknowledge(event.number());
@@ -90,7 +106,7 @@ struct HalfAnswered : Fixture {
       request.mutable_context()->set_session_id(reader.value());
       request.set_ino(ino);
       auto opened = fs.names().Mutate(metaserver::Open, request);
-      REQUIRE(opened.ok());
+      Must(opened.ok());
       return opened->entry().attr().size();
     });
   }
@@ -107,7 +123,7 @@ TEST_CASE("a cached name is recalled before it is removed, and not granted meanw
   REQUIRE(found.entry().leased_by() == f.fs.InoOf("/d"));
   std::atomic<bool> removed{false};
   std::thread remover([&] {
-    REQUIRE(f.fs.Unlink("/d/f").ok());
+    Must(f.fs.Unlink("/d/f").ok());
     removed = true;
   });
   const wire::SessionEvent event = f.NextEvent();
@@ -130,7 +146,7 @@ TEST_CASE("a session that does not answer loses its leases after the timeout",
   Fixture f;
   REQUIRE(f.Look("f").name_leased());
   const uint64_t before = f.fs.names().leases().generation(f.reader);
-  std::thread remover([&] { REQUIRE(f.fs.Unlink("/d/f").ok()); });
+  std::thread remover([&] { Must(f.fs.Unlink("/d/f").ok()); });
   f.NextEvent();
   f.fs.clock().Advance(absl::Seconds(9));
   f.fs.names().Tick();
@@ -211,8 +227,8 @@ TEST_CASE("a writer is told before a second session opens the file", "[metaserve
   std::atomic<bool> opened{false};
   std::thread second([&] {
     auto response = f.fs.names().Mutate(Open, request);
-    REQUIRE(response.ok());
-    REQUIRE(response->entry().shared());
+    Must(response.ok());
+    Must(response->entry().shared());
     opened = true;
   });
   const wire::SessionEvent event = f.NextEvent();
@@ -302,7 +318,7 @@ TEST_CASE("a reader that asks all the time does not put a change off for ever",
   REQUIRE(f.fs.names().Mutate(Open, open).ok());
   std::atomic<bool> over{false};
   std::thread cutter([&] {
-    REQUIRE(f.fs.Truncate("/d/f", 100).ok());
+    Must(f.fs.Truncate("/d/f", 100).ok());
     over = true;
   });
   int told = 0;
@@ -335,7 +351,7 @@ TEST_CASE("after a restart nothing is changed before every session has reported"
   REQUIRE(f.fs.names().Heartbeat(beat, answer).ok());
   REQUIRE(answer.keeps_leases());
   REQUIRE(answer.lease_generation() == 77);
-  std::thread remover([&] { REQUIRE(f.fs.Unlink("/d/f").ok()); });
+  std::thread remover([&] { Must(f.fs.Unlink("/d/f").ok()); });
   const wire::SessionEvent event = f.NextEvent();  // its lease lived on
   f.Acknowledge(event.number());
   remover.join();
