@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/net/pieces.h"
 #include "common/net/rdma_link.h"
 #include "common/status.h"
 
@@ -11,16 +12,9 @@ namespace penstock::net {
 namespace {
 
 constexpr size_t kMostSinks = 1024;  // requests of one connection whose replies may be written
-constexpr uint32_t kLongestTransfer = 1 << 20;
 
-absl::Status Malformed(absl::string_view what) {
+absl::Status MalformedRdmaFrame(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("malformed RDMA frame: ", what));
-}
-
-uint64_t TotalBytes(absl::Span<const iovec> parts) {
-  uint64_t total = 0;
-  for (const iovec& part : parts) total += part.iov_len;
-  return total;
 }
 
 // Copies `total` bytes from one list of pieces to another, leaving out what is there already.
@@ -104,10 +98,10 @@ absl::Status RdmaLink::Feed() {
 }
 
 absl::Status RdmaLink::CheckSegment(const Segment& segment) const {
-  if (reader_.buffered_bytes() != 0) return Malformed("descriptors amid a frame");
-  if (limits_.max_payload_bytes == 0) return Malformed("descriptors before the proof");
+  if (reader_.buffered_bytes() != 0) return MalformedRdmaFrame("descriptors amid a frame");
+  if (limits_.max_payload_bytes == 0) return MalformedRdmaFrame("descriptors before the proof");
   if (server() ? segment.written : !segment.sources.empty() || !segment.sinks.empty()) {
-    return Malformed("descriptors of the other side");
+    return MalformedRdmaFrame("descriptors of the other side");
   }
   return absl::OkStatus();
 }
@@ -115,10 +109,10 @@ absl::Status RdmaLink::CheckSegment(const Segment& segment) const {
 absl::Status RdmaLink::CheckHead() {
   const FrameHeader& head = reader_.header();
   if (!current_.sources.empty() && TotalOf(current_.sources) != head.payload_bytes) {
-    return Malformed("descriptors and payload differ in length");
+    return MalformedRdmaFrame("descriptors and payload differ in length");
   }
   if (!current_.sinks.empty()) {
-    if (sinks_.size() >= kMostSinks) return Malformed("too many replies to be written");
+    if (sinks_.size() >= kMostSinks) return MalformedRdmaFrame("too many replies to be written");
     Sinks& sinks = sinks_[head.request_id];
     sinks.pieces = std::move(current_.sinks);
     sinks.deadline = head.deadline_ms == 0 ? absl::InfiniteFuture()
@@ -128,7 +122,7 @@ absl::Status RdmaLink::CheckHead() {
     auto exposed = exposed_.find(head.request_id);
     if (exposed == exposed_.end() || head.payload_bytes == 0 ||
         head.payload_bytes > TotalBytes(exposed->second.sinks.parts)) {
-      return Malformed("a payload written that was not asked for");
+      return MalformedRdmaFrame("a payload written that was not asked for");
     }
   }
   return absl::OkStatus();
@@ -175,7 +169,8 @@ absl::StatusOr<Progress> RdmaLink::TakeStream(IncomingPayload* payload) {
           return Progress::kAgain;
         }
         Arrived& next = arrived_.front();
-        if (!next.begun && next.segment.begins_frame()) return Malformed("a frame amid a payload");
+        if (!next.begun && next.segment.begins_frame())
+          return MalformedRdmaFrame("a frame amid a payload");
         next.begun = true;
         took = std::min(part.iov_len - skip, next.segment.stream.size());
         std::memcpy(to, next.segment.stream.data(), took);
@@ -197,7 +192,7 @@ absl::StatusOr<Progress> RdmaLink::ReadSources(IncomingPayload* payload) {
     r.total = TotalBytes(payload->into);
     r.into = MemoryFor(payload->into, RdmaReach::kNone);
     if (r.into.parts.empty()) return Broken("no registered memory for a payload of");
-    r.reads = SpreadTransfers(r.into.parts, current_.sources, r.total, kLongestTransfer);
+    r.reads = SpreadTransfers(r.into.parts, current_.sources, r.total, kLongestTransferBytes);
     r.active = true;
   }
   while (r.next_read < r.reads.size() && QueueHasRoom()) {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/net/pieces.h"
 #include "common/status.h"
 
 namespace penstock::net {
@@ -30,12 +31,6 @@ void AppendRest(absl::Span<const iovec> from, size_t skip, Parts* parts) {
     parts->push_back({static_cast<char*>(part.iov_base) + skip, part.iov_len - skip});
     skip = 0;
   }
-}
-
-size_t TotalBytes(absl::Span<const iovec> parts) {
-  size_t total = 0;
-  for (const iovec& part : parts) total += part.iov_len;
-  return total;
 }
 
 void SetOption(int fd, int level, int name, int value) {
