@@ -13,12 +13,6 @@ namespace {
 
 constexpr size_t kMaxPayloadBytes = 1u << 30;  // far above any server's limit; fits the header
 
-size_t TotalBytes(absl::Span<const iovec> parts) {
-  size_t total = 0;
-  for (const iovec& part : parts) total += part.iov_len;
-  return total;
-}
-
 // Relative, because clocks differ; at least 1 ms, because 0 says "none".
 uint32_t DeadlineMs(const WaitLimit& limit) {
   if (limit.deadline == absl::InfiniteDuration()) return 0;
