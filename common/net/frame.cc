@@ -3,9 +3,9 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <concepts>
 
 #include "common/checksum.h"
-#include "common/net/little_endian.h"
 #include "common/status.h"
 #include "proto/rpc.pb.h"
 
@@ -17,6 +17,22 @@ constexpr size_t kReservedOffset = 36;
 constexpr uint16_t kMaxCode = 16;
 constexpr uint16_t kMaxErrno = 4095;
 constexpr size_t kMaxErrorText = 4096;
+
+template <std::unsigned_integral T>
+void Put(char* at, T value) {
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    at[i] = static_cast<char>(static_cast<uint64_t>(value) >> (8 * i));
+  }
+}
+
+template <std::unsigned_integral T>
+T Get(const char* at) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    value |= uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
+  }
+  return static_cast<T>(value);
+}
 
 void PutHeader(const FrameHeader& h, char* out) {
   std::fill(out, out + kFrameHeaderBytes, '\0');
@@ -49,7 +65,7 @@ void SealFrame(std::string* out) {
   Put<uint32_t>(out->data() + kCrcOffset, crc);
 }
 
-absl::Status Malformed(absl::string_view what) {
+absl::Status MalformedHeader(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("malformed frame: ", what));
 }
 
@@ -65,9 +81,9 @@ std::string Printable(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<FrameHeader> DecodeFrameHeader(std::string_view bytes) {
-  if (bytes.size() < kFrameHeaderBytes) return Malformed("header too short");
+  if (bytes.size() < kFrameHeaderBytes) return MalformedHeader("header too short");
   const char* p = bytes.data();
-  if (Get<uint32_t>(p) != kFrameMagic) return Malformed("wrong magic");
+  if (Get<uint32_t>(p) != kFrameMagic) return MalformedHeader("wrong magic");
   if (const auto version = Get<uint8_t>(p + 4); version != kProtocolVersion) {
     return WithReason(
         absl::FailedPreconditionError(absl::StrCat("peer speaks protocol version ", version,
@@ -75,7 +91,7 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(std::string_view bytes) {
         Reason::kProtocolVersion);
   }
   const auto kind = Get<uint8_t>(p + 5);
-  if (kind != 1 && kind != 2) return Malformed("unknown kind");
+  if (kind != 1 && kind != 2) return MalformedHeader("unknown kind");
   FrameHeader h;
   h.kind = static_cast<FrameKind>(kind);
   h.method = Get<uint16_t>(p + 6);
@@ -88,11 +104,12 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(std::string_view bytes) {
   h.flags = Get<uint16_t>(p + 30);
   h.deadline_ms = Get<uint32_t>(p + 32);
   h.crc = Get<uint32_t>(p + kCrcOffset);
-  if (Get<uint64_t>(p + kReservedOffset) != 0) return Malformed("reserved bytes are not zero");
-  if ((h.flags & kFlagsMustUnderstand) != 0) return Malformed("unknown flags");
-  if (h.code > kMaxCode || h.err > kMaxErrno) return Malformed("impossible status");
-  if (h.code == 0 && (h.err != 0 || h.reason != 0)) return Malformed("OK with an errno");
-  if (h.kind == FrameKind::kRequest && h.code != 0) return Malformed("request with a status");
+  if (Get<uint64_t>(p + kReservedOffset) != 0)
+    return MalformedHeader("reserved bytes are not zero");
+  if ((h.flags & kFlagsMustUnderstand) != 0) return MalformedHeader("unknown flags");
+  if (h.code > kMaxCode || h.err > kMaxErrno) return MalformedHeader("impossible status");
+  if (h.code == 0 && (h.err != 0 || h.reason != 0)) return MalformedHeader("OK with an errno");
+  if (h.kind == FrameKind::kRequest && h.code != 0) return MalformedHeader("request with a status");
   return h;
 }
 
@@ -110,9 +127,10 @@ absl::Status CheckLimits(const FrameHeader& header, const FrameLimits& limits) {
 }
 
 absl::Status CheckFrame(std::string_view header_bytes, std::string_view message) {
-  if (header_bytes.size() < kFrameHeaderBytes) return Malformed("header too short");
+  if (header_bytes.size() < kFrameHeaderBytes) return MalformedHeader("header too short");
   const uint32_t crc = Crc32c(message, Crc32c(header_bytes.substr(0, kCrcOffset)));
-  if (crc != Get<uint32_t>(header_bytes.data() + kCrcOffset)) return Malformed("wrong checksum");
+  if (crc != Get<uint32_t>(header_bytes.data() + kCrcOffset))
+    return MalformedHeader("wrong checksum");
   return absl::OkStatus();
 }
 

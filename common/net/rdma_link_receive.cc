@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "common/net/pieces.h"
 #include "common/net/rdma_link.h"
 #include "common/status.h"
 
@@ -13,7 +12,7 @@ namespace {
 
 constexpr size_t kMostSinks = 1024;  // requests of one connection whose replies may be written
 
-absl::Status MalformedRdmaFrame(absl::string_view what) {
+absl::Status MalformedStream(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("malformed RDMA frame: ", what));
 }
 
@@ -98,10 +97,10 @@ absl::Status RdmaLink::Feed() {
 }
 
 absl::Status RdmaLink::CheckSegment(const Segment& segment) const {
-  if (reader_.buffered_bytes() != 0) return MalformedRdmaFrame("descriptors amid a frame");
-  if (limits_.max_payload_bytes == 0) return MalformedRdmaFrame("descriptors before the proof");
+  if (reader_.buffered_bytes() != 0) return MalformedStream("descriptors amid a frame");
+  if (limits_.max_payload_bytes == 0) return MalformedStream("descriptors before the proof");
   if (server() ? segment.written : !segment.sources.empty() || !segment.sinks.empty()) {
-    return MalformedRdmaFrame("descriptors of the other side");
+    return MalformedStream("descriptors of the other side");
   }
   return absl::OkStatus();
 }
@@ -109,10 +108,10 @@ absl::Status RdmaLink::CheckSegment(const Segment& segment) const {
 absl::Status RdmaLink::CheckHead() {
   const FrameHeader& head = reader_.header();
   if (!current_.sources.empty() && TotalOf(current_.sources) != head.payload_bytes) {
-    return MalformedRdmaFrame("descriptors and payload differ in length");
+    return MalformedStream("descriptors and payload differ in length");
   }
   if (!current_.sinks.empty()) {
-    if (sinks_.size() >= kMostSinks) return MalformedRdmaFrame("too many replies to be written");
+    if (sinks_.size() >= kMostSinks) return MalformedStream("too many replies to be written");
     Sinks& sinks = sinks_[head.request_id];
     sinks.pieces = std::move(current_.sinks);
     sinks.deadline = head.deadline_ms == 0 ? absl::InfiniteFuture()
@@ -122,7 +121,7 @@ absl::Status RdmaLink::CheckHead() {
     auto exposed = exposed_.find(head.request_id);
     if (exposed == exposed_.end() || head.payload_bytes == 0 ||
         head.payload_bytes > TotalBytes(exposed->second.sinks.parts)) {
-      return MalformedRdmaFrame("a payload written that was not asked for");
+      return MalformedStream("a payload written that was not asked for");
     }
   }
   return absl::OkStatus();
@@ -170,7 +169,7 @@ absl::StatusOr<Progress> RdmaLink::TakeStream(IncomingPayload* payload) {
         }
         Arrived& next = arrived_.front();
         if (!next.begun && next.segment.begins_frame())
-          return MalformedRdmaFrame("a frame amid a payload");
+          return MalformedStream("a frame amid a payload");
         next.begun = true;
         took = std::min(part.iov_len - skip, next.segment.stream.size());
         std::memcpy(to, next.segment.stream.data(), took);
@@ -192,7 +191,7 @@ absl::StatusOr<Progress> RdmaLink::ReadSources(IncomingPayload* payload) {
     r.total = TotalBytes(payload->into);
     r.into = MemoryFor(payload->into, RdmaReach::kNone);
     if (r.into.parts.empty()) return Broken("no registered memory for a payload of");
-    r.reads = SpreadTransfers(r.into.parts, current_.sources, r.total, kLongestTransferBytes);
+    r.reads = SpreadTransfers(r.into.parts, current_.sources, r.total, kLongestTransfer);
     r.active = true;
   }
   while (r.next_read < r.reads.size() && QueueHasRoom()) {

@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <cstring>
 
-#include "common/net/pieces.h"
 #include "common/net/rdma_link.h"
 #include "common/status.h"
 
 namespace penstock::net {
 namespace {
 
-constexpr uint64_t kInlinePayloadBytes = 2048;  // shorter payloads ride in the SEND
+constexpr uint64_t kPayloadInSend = 2048;  // shorter payloads ride in the SEND
 
 void CopyTo(char* out, absl::Span<const iovec> parts) {
   for (const iovec& part : parts) {
@@ -84,7 +83,7 @@ void RdmaLink::PlanRequest(OutgoingFrame* frame, uint64_t id) {
     }
   };
   Exposed exposed;
-  if (TotalBytes(frame->payload) > kInlinePayloadBytes) {
+  if (TotalBytes(frame->payload) > kPayloadInSend) {
     exposed.sources = MemoryFor(frame->payload, RdmaReach::kReadAndWrite);
     if (exposed.sources.bounce.size() != 0) {
       CopyTo(exposed.sources.bounce.data(), frame->payload);
@@ -92,7 +91,7 @@ void RdmaLink::PlanRequest(OutgoingFrame* frame, uint64_t id) {
     describe(exposed.sources, &outgoing_.first.sources);
     outgoing_.payload_inline = exposed.sources.parts.empty();
   }
-  if (TotalBytes(frame->reply_into) > kInlinePayloadBytes) {
+  if (TotalBytes(frame->reply_into) > kPayloadInSend) {
     exposed.sinks = MemoryFor(frame->reply_into, RdmaReach::kReadAndWrite);
     describe(exposed.sinks, &outgoing_.first.sinks);
   }
@@ -105,14 +104,13 @@ absl::Status RdmaLink::PlanReply(OutgoingFrame* frame, uint64_t id) {
   const Sinks sinks = std::move(found->second);
   sinks_.erase(found);
   const uint64_t total = TotalBytes(frame->payload);
-  if (total <= kInlinePayloadBytes || total > TotalOf(sinks.pieces)) return absl::OkStatus();
+  if (total <= kPayloadInSend || total > TotalOf(sinks.pieces)) return absl::OkStatus();
   // The client has given up, and its memory with it.
   if (absl::Now() > sinks.deadline) return Fail(Broken("a reply is too late for"));
   outgoing_.from = MemoryFor(frame->payload, RdmaReach::kNone);
   if (outgoing_.from.parts.empty()) return absl::OkStatus();
   if (outgoing_.from.bounce.size() != 0) CopyTo(outgoing_.from.bounce.data(), frame->payload);
-  outgoing_.writes =
-      SpreadTransfers(outgoing_.from.parts, sinks.pieces, total, kLongestTransferBytes);
+  outgoing_.writes = SpreadTransfers(outgoing_.from.parts, sinks.pieces, total, kLongestTransfer);
   outgoing_.payload_inline = false;
   outgoing_.first.written = true;
   return absl::OkStatus();

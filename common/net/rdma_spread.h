@@ -11,9 +11,6 @@
 
 namespace penstock::net {
 
-// Longer payloads take several work requests.
-inline constexpr uint32_t kLongestTransferBytes = 1 << 20;
-
 struct RdmaTransfer {
   char* local = nullptr;
   uint64_t remote = 0;

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "common/net/count.h"
-#include "common/net/pieces.h"
 #include "common/net/rpc_client_connection.h"
 #include "common/net/rpc_client_pool.h"
 #include "common/status.h"

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "common/net/pieces.h"
 #include "common/status.h"
 
 namespace penstock::net {
