@@ -19,7 +19,7 @@ bool IsTcp(const wire::Address& address) {
   return address.transport().empty() || address.transport() == "tcp";
 }
 
-absl::Duration Now() { return SystemClock()->SinceBoot(); }
+absl::Duration Moment() { return SystemClock()->SinceBoot(); }
 
 void LogFallback(const wire::Address& address, RdmaFailure failure, absl::string_view error) {
   SPDLOG_INFO("rdma not used peer={} reason={} error=\"{}\" fix=\"{}\"", PeerKey(address),
@@ -69,7 +69,7 @@ std::vector<wire::Address> AutoTransport::Order(const std::vector<wire::Address>
       if (!IsRdma(address)) continue;
       if (options_.mode == TransportMode::kRdma) {
         order.push_back(address);
-      } else if (choice_.Try(PeerKey(address), Now())) {
+      } else if (choice_.Try(PeerKey(address), Moment())) {
         order.push_back(address);
         break;  // the next of them is tried when this one has failed
       }
@@ -83,7 +83,8 @@ std::vector<wire::Address> AutoTransport::Order(const std::vector<wire::Address>
 WaitLimit AutoTransport::LimitFor(const wire::Address& address, const WaitLimit& limit) const {
   WaitLimit shorter = limit;
   if (IsRdma(address) && options_.mode == TransportMode::kAuto) {
-    shorter.deadline = std::min(limit.deadline, Now() + options_.rdma_timeout);
+    // Half of what is left at most: TCP needs some, too.
+    shorter.deadline = Moment() + std::min(limit.Left() / 2, options_.rdma_timeout);
   }
   return shorter;
 }
@@ -95,12 +96,12 @@ void AutoTransport::Outcome(const wire::Address& address, const absl::Status& op
   if (absl::IsCancelled(opened)) return choice_.GaveUp(peer);
   const RdmaFailure failure = RdmaFailureOf(opened).value_or(
       absl::IsDeadlineExceeded(opened) ? RdmaFailure::kTimedOut : RdmaFailure::kRefused);
-  if (choice_.Failed(peer, failure, Now())) LogFallback(address, failure, opened.message());
+  if (choice_.Failed(peer, failure, Moment())) LogFallback(address, failure, opened.message());
 }
 
 void AutoTransport::OnBroken(const wire::Address& address) {
   if (!IsRdma(address)) return;
-  if (choice_.Broke(PeerKey(address), Now())) {
+  if (choice_.Broke(PeerKey(address), Moment())) {
     LogFallback(address, RdmaFailure::kBroken, "connections break again and again");
   }
 }
@@ -109,7 +110,7 @@ bool AutoTransport::ShouldReplace(const wire::Address& current,
                                   const std::vector<wire::Address>& addresses) const {
   if (options_.mode != TransportMode::kAuto || IsRdma(current)) return false;
   return std::any_of(addresses.begin(), addresses.end(), [&](const wire::Address& address) {
-    return IsRdma(address) && choice_.WouldTry(PeerKey(address), Now());
+    return IsRdma(address) && choice_.WouldTry(PeerKey(address), Moment());
   });
 }
 

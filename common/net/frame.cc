@@ -65,7 +65,7 @@ void SealFrame(std::string* out) {
   Put<uint32_t>(out->data() + kCrcOffset, crc);
 }
 
-absl::Status Malformed(absl::string_view what) {
+absl::Status MalformedHeader(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("malformed frame: ", what));
 }
 
@@ -81,9 +81,9 @@ std::string Printable(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<FrameHeader> DecodeFrameHeader(std::string_view bytes) {
-  if (bytes.size() < kFrameHeaderBytes) return Malformed("header too short");
+  if (bytes.size() < kFrameHeaderBytes) return MalformedHeader("header too short");
   const char* p = bytes.data();
-  if (Get<uint32_t>(p) != kFrameMagic) return Malformed("wrong magic");
+  if (Get<uint32_t>(p) != kFrameMagic) return MalformedHeader("wrong magic");
   if (const auto version = Get<uint8_t>(p + 4); version != kProtocolVersion) {
     return WithReason(
         absl::FailedPreconditionError(absl::StrCat("peer speaks protocol version ", version,
@@ -91,7 +91,7 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(std::string_view bytes) {
         Reason::kProtocolVersion);
   }
   const auto kind = Get<uint8_t>(p + 5);
-  if (kind != 1 && kind != 2) return Malformed("unknown kind");
+  if (kind != 1 && kind != 2) return MalformedHeader("unknown kind");
   FrameHeader h;
   h.kind = static_cast<FrameKind>(kind);
   h.method = Get<uint16_t>(p + 6);
@@ -104,11 +104,12 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(std::string_view bytes) {
   h.flags = Get<uint16_t>(p + 30);
   h.deadline_ms = Get<uint32_t>(p + 32);
   h.crc = Get<uint32_t>(p + kCrcOffset);
-  if (Get<uint64_t>(p + kReservedOffset) != 0) return Malformed("reserved bytes are not zero");
-  if ((h.flags & kFlagsMustUnderstand) != 0) return Malformed("unknown flags");
-  if (h.code > kMaxCode || h.err > kMaxErrno) return Malformed("impossible status");
-  if (h.code == 0 && (h.err != 0 || h.reason != 0)) return Malformed("OK with an errno");
-  if (h.kind == FrameKind::kRequest && h.code != 0) return Malformed("request with a status");
+  if (Get<uint64_t>(p + kReservedOffset) != 0)
+    return MalformedHeader("reserved bytes are not zero");
+  if ((h.flags & kFlagsMustUnderstand) != 0) return MalformedHeader("unknown flags");
+  if (h.code > kMaxCode || h.err > kMaxErrno) return MalformedHeader("impossible status");
+  if (h.code == 0 && (h.err != 0 || h.reason != 0)) return MalformedHeader("OK with an errno");
+  if (h.kind == FrameKind::kRequest && h.code != 0) return MalformedHeader("request with a status");
   return h;
 }
 
@@ -126,9 +127,10 @@ absl::Status CheckLimits(const FrameHeader& header, const FrameLimits& limits) {
 }
 
 absl::Status CheckFrame(std::string_view header_bytes, std::string_view message) {
-  if (header_bytes.size() < kFrameHeaderBytes) return Malformed("header too short");
+  if (header_bytes.size() < kFrameHeaderBytes) return MalformedHeader("header too short");
   const uint32_t crc = Crc32c(message, Crc32c(header_bytes.substr(0, kCrcOffset)));
-  if (crc != Get<uint32_t>(header_bytes.data() + kCrcOffset)) return Malformed("wrong checksum");
+  if (crc != Get<uint32_t>(header_bytes.data() + kCrcOffset))
+    return MalformedHeader("wrong checksum");
   return absl::OkStatus();
 }
 

@@ -16,7 +16,7 @@ constexpr bool Recycles() {
 #endif
 }
 
-uintptr_t Number(const void* at) { return reinterpret_cast<uintptr_t>(at); }
+uintptr_t PlaceOf(const void* at) { return reinterpret_cast<uintptr_t>(at); }
 
 }  // namespace
 
@@ -39,7 +39,7 @@ char* PayloadPool::Take(size_t capacity) {
   auto* data = static_cast<char*>(std::aligned_alloc(kAlignment, capacity));
   if (data == nullptr) return nullptr;
   absl::MutexLock lock(&mu_);
-  blocks_.emplace(Number(data), capacity);
+  blocks_.emplace(PlaceOf(data), capacity);
   return data;
 }
 
@@ -62,13 +62,13 @@ void PayloadPool::Free(char* data, size_t capacity) {
   }
   {
     absl::MutexLock lock(&mu_);
-    blocks_.erase(Number(data));
+    blocks_.erase(PlaceOf(data));
   }
   std::free(data);
 }
 
 std::optional<PayloadBlock> PayloadPool::Find(const void* at, size_t bytes) const {
-  const uintptr_t from = Number(at);
+  const uintptr_t from = PlaceOf(at);
   absl::MutexLock lock(&mu_);
   auto next = blocks_.upper_bound(from);
   if (next == blocks_.begin()) return std::nullopt;

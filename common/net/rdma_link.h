@@ -24,6 +24,8 @@
 
 namespace penstock::net {
 
+constexpr uint32_t kLongestTransfer = 1 << 20;  // of one work request, bytes
+
 class RdmaLink : public Link {
  public:
   // `events` must outlive the link. `endpoint` is adopted by them and knows its peer.

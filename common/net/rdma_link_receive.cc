@@ -11,16 +11,9 @@ namespace penstock::net {
 namespace {
 
 constexpr size_t kMostSinks = 1024;  // requests of one connection whose replies may be written
-constexpr uint32_t kLongestTransfer = 1 << 20;
 
-absl::Status Malformed(absl::string_view what) {
+absl::Status MalformedStream(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("malformed RDMA frame: ", what));
-}
-
-uint64_t TotalBytes(absl::Span<const iovec> parts) {
-  uint64_t total = 0;
-  for (const iovec& part : parts) total += part.iov_len;
-  return total;
 }
 
 // Copies `total` bytes from one list of pieces to another, leaving out what is there already.
@@ -104,10 +97,10 @@ absl::Status RdmaLink::Feed() {
 }
 
 absl::Status RdmaLink::CheckSegment(const Segment& segment) const {
-  if (reader_.buffered_bytes() != 0) return Malformed("descriptors amid a frame");
-  if (limits_.max_payload_bytes == 0) return Malformed("descriptors before the proof");
+  if (reader_.buffered_bytes() != 0) return MalformedStream("descriptors amid a frame");
+  if (limits_.max_payload_bytes == 0) return MalformedStream("descriptors before the proof");
   if (server() ? segment.written : !segment.sources.empty() || !segment.sinks.empty()) {
-    return Malformed("descriptors of the other side");
+    return MalformedStream("descriptors of the other side");
   }
   return absl::OkStatus();
 }
@@ -115,10 +108,10 @@ absl::Status RdmaLink::CheckSegment(const Segment& segment) const {
 absl::Status RdmaLink::CheckHead() {
   const FrameHeader& head = reader_.header();
   if (!current_.sources.empty() && TotalOf(current_.sources) != head.payload_bytes) {
-    return Malformed("descriptors and payload differ in length");
+    return MalformedStream("descriptors and payload differ in length");
   }
   if (!current_.sinks.empty()) {
-    if (sinks_.size() >= kMostSinks) return Malformed("too many replies to be written");
+    if (sinks_.size() >= kMostSinks) return MalformedStream("too many replies to be written");
     Sinks& sinks = sinks_[head.request_id];
     sinks.pieces = std::move(current_.sinks);
     sinks.deadline = head.deadline_ms == 0 ? absl::InfiniteFuture()
@@ -128,7 +121,7 @@ absl::Status RdmaLink::CheckHead() {
     auto exposed = exposed_.find(head.request_id);
     if (exposed == exposed_.end() || head.payload_bytes == 0 ||
         head.payload_bytes > TotalBytes(exposed->second.sinks.parts)) {
-      return Malformed("a payload written that was not asked for");
+      return MalformedStream("a payload written that was not asked for");
     }
   }
   return absl::OkStatus();
@@ -175,7 +168,8 @@ absl::StatusOr<Progress> RdmaLink::TakeStream(IncomingPayload* payload) {
           return Progress::kAgain;
         }
         Arrived& next = arrived_.front();
-        if (!next.begun && next.segment.begins_frame()) return Malformed("a frame amid a payload");
+        if (!next.begun && next.segment.begins_frame())
+          return MalformedStream("a frame amid a payload");
         next.begun = true;
         took = std::min(part.iov_len - skip, next.segment.stream.size());
         std::memcpy(to, next.segment.stream.data(), took);

@@ -10,14 +10,7 @@
 namespace penstock::net {
 namespace {
 
-constexpr uint64_t kInlineBytes = 2048;  // shorter payloads ride in the SEND
-constexpr uint32_t kLongestTransfer = 1 << 20;
-
-uint64_t TotalBytes(absl::Span<const iovec> parts) {
-  uint64_t total = 0;
-  for (const iovec& part : parts) total += part.iov_len;
-  return total;
-}
+constexpr uint64_t kPayloadInSend = 2048;  // shorter payloads ride in the SEND
 
 void CopyTo(char* out, absl::Span<const iovec> parts) {
   for (const iovec& part : parts) {
@@ -90,7 +83,7 @@ void RdmaLink::PlanRequest(OutgoingFrame* frame, uint64_t id) {
     }
   };
   Exposed exposed;
-  if (TotalBytes(frame->payload) > kInlineBytes) {
+  if (TotalBytes(frame->payload) > kPayloadInSend) {
     exposed.sources = MemoryFor(frame->payload, RdmaReach::kReadAndWrite);
     if (exposed.sources.bounce.size() != 0) {
       CopyTo(exposed.sources.bounce.data(), frame->payload);
@@ -98,7 +91,7 @@ void RdmaLink::PlanRequest(OutgoingFrame* frame, uint64_t id) {
     describe(exposed.sources, &outgoing_.first.sources);
     outgoing_.payload_inline = exposed.sources.parts.empty();
   }
-  if (TotalBytes(frame->reply_into) > kInlineBytes) {
+  if (TotalBytes(frame->reply_into) > kPayloadInSend) {
     exposed.sinks = MemoryFor(frame->reply_into, RdmaReach::kReadAndWrite);
     describe(exposed.sinks, &outgoing_.first.sinks);
   }
@@ -111,7 +104,7 @@ absl::Status RdmaLink::PlanReply(OutgoingFrame* frame, uint64_t id) {
   const Sinks sinks = std::move(found->second);
   sinks_.erase(found);
   const uint64_t total = TotalBytes(frame->payload);
-  if (total <= kInlineBytes || total > TotalOf(sinks.pieces)) return absl::OkStatus();
+  if (total <= kPayloadInSend || total > TotalOf(sinks.pieces)) return absl::OkStatus();
   // The client has given up, and its memory with it.
   if (absl::Now() > sinks.deadline) return Fail(Broken("a reply is too late for"));
   outgoing_.from = MemoryFor(frame->payload, RdmaReach::kNone);

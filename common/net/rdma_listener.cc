@@ -16,7 +16,7 @@
 namespace penstock::net {
 namespace {
 
-constexpr int kBacklog = 1024;
+constexpr int kRdmaBacklog = 1024;
 
 class RdmaListener : public Listener {
  public:
@@ -68,7 +68,7 @@ absl::Status RdmaListener::Bind() {
     id_ = nullptr;
     return CannotListen(where, errno);
   }
-  if (rdma_bind_addr(id_, address_.get()) == 0 && rdma_listen(id_, kBacklog) == 0) {
+  if (rdma_bind_addr(id_, address_.get()) == 0 && rdma_listen(id_, kRdmaBacklog) == 0) {
     return absl::OkStatus();
   }
   const int err = errno;

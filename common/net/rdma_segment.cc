@@ -35,7 +35,7 @@ T Get(const char* at) {
   return static_cast<T>(value);
 }
 
-absl::Status Malformed(absl::string_view what) {
+absl::Status MalformedSegment(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("malformed RDMA segment: ", what));
 }
 
@@ -53,11 +53,13 @@ absl::StatusOr<RemotePieces> GetPieces(std::string_view bytes) {
   for (size_t at = 0; at < bytes.size(); at += kDescriptorBytes) {
     const char* from = bytes.data() + at;
     const RemotePiece piece{Get<uint64_t>(from), Get<uint32_t>(from + 8), Get<uint32_t>(from + 12)};
-    if (piece.bytes == 0) return Malformed("empty descriptor");
-    if (piece.address + piece.bytes < piece.address) return Malformed("descriptor wraps around");
+    if (piece.bytes == 0) return MalformedSegment("empty descriptor");
+    if (piece.address + piece.bytes < piece.address)
+      return MalformedSegment("descriptor wraps around");
     pieces.push_back(piece);
   }
-  if (TotalOf(pieces) > kMaxPayloadBytes) return Malformed("descriptors are too long together");
+  if (TotalOf(pieces) > kMaxPayloadBytes)
+    return MalformedSegment("descriptors are too long together");
   return pieces;
 }
 
@@ -90,19 +92,19 @@ void EncodeSegment(const Segment& segment, size_t stream_bytes, char* out) {
 }
 
 absl::StatusOr<Segment> DecodeSegment(std::string_view bytes) {
-  if (bytes.size() < kSegmentHeaderBytes) return Malformed("too short");
+  if (bytes.size() < kSegmentHeaderBytes) return MalformedSegment("too short");
   const char* from = bytes.data();
-  if (Get<uint16_t>(from) != kSegmentMagic) return Malformed("wrong magic");
-  if (Get<uint8_t>(from + 2) != kRdmaVersion) return Malformed("unknown version");
+  if (Get<uint16_t>(from) != kSegmentMagic) return MalformedSegment("wrong magic");
+  if (Get<uint8_t>(from + 2) != kRdmaVersion) return MalformedSegment("unknown version");
   const auto flags = Get<uint8_t>(from + 3);
-  if ((flags & ~(kGoodbye | kWritten)) != 0) return Malformed("unknown flags");
-  if (Get<uint32_t>(from + 12) != 0) return Malformed("reserved bytes are not zero");
+  if ((flags & ~(kGoodbye | kWritten)) != 0) return MalformedSegment("unknown flags");
+  if (Get<uint32_t>(from + 12) != 0) return MalformedSegment("reserved bytes are not zero");
   const size_t sources = Get<uint8_t>(from + 6), sinks = Get<uint8_t>(from + 7);
   if (sources > kMaxDescriptors || sinks > kMaxDescriptors)
-    return Malformed("too many descriptors");
+    return MalformedSegment("too many descriptors");
   const size_t overhead = kSegmentHeaderBytes + kDescriptorBytes * (sources + sinks);
   if (bytes.size() < overhead || bytes.size() - overhead != Get<uint32_t>(from + 8)) {
-    return Malformed("wrong length");
+    return MalformedSegment("wrong length");
   }
   Segment segment;
   segment.credits = Get<uint16_t>(from + 4);
@@ -113,8 +115,9 @@ absl::StatusOr<Segment> DecodeSegment(std::string_view bytes) {
                    GetPieces(bytes.substr(kSegmentHeaderBytes, sources_end - kSegmentHeaderBytes)));
   ASSIGN_OR_RETURN(segment.sinks, GetPieces(bytes.substr(sources_end, overhead - sources_end)));
   segment.stream = bytes.substr(overhead);
-  if (segment.stream.empty() && segment.begins_frame()) return Malformed("a frame without bytes");
-  if (segment.goodbye && !segment.stream.empty()) return Malformed("bytes in a goodbye");
+  if (segment.stream.empty() && segment.begins_frame())
+    return MalformedSegment("a frame without bytes");
+  if (segment.goodbye && !segment.stream.empty()) return MalformedSegment("bytes in a goodbye");
   return segment;
 }
 

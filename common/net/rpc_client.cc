@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/net/count.h"
 #include "common/net/rpc_client_connection.h"
 #include "common/net/rpc_client_pool.h"
 #include "common/status.h"
@@ -12,12 +13,6 @@ namespace penstock::net {
 namespace {
 
 constexpr size_t kMaxPayloadBytes = 1u << 30;  // far above any server's limit; fits the header
-
-size_t TotalBytes(absl::Span<const iovec> parts) {
-  size_t total = 0;
-  for (const iovec& part : parts) total += part.iov_len;
-  return total;
-}
 
 // Relative, because clocks differ; at least 1 ms, because 0 says "none".
 uint32_t DeadlineMs(const WaitLimit& limit) {
@@ -34,10 +29,6 @@ absl::Status CheckLimit(const WaitLimit& limit, const CallOptions& options) {
     return absl::DeadlineExceededError("no time left for the call");
   }
   return absl::OkStatus();
-}
-
-void Count(std::atomic<uint64_t>& counter, uint64_t by = 1) {
-  counter.fetch_add(by, std::memory_order_relaxed);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/clock.h"
+#include "common/net/count.h"
 #include "common/net/rpc_server_call.h"
 #include "common/status.h"
 
@@ -15,10 +16,6 @@ namespace {
 constexpr int kFramesPerTurn = 16;  // then others on this reactor get theirs
 constexpr absl::Duration kLinger = absl::Seconds(2);
 constexpr absl::Duration kStall = absl::Seconds(60);  // a payload or a reply that does not move
-
-void Count(std::atomic<uint64_t>& counter, uint64_t by = 1) {
-  counter.fetch_add(by, std::memory_order_relaxed);
-}
 
 absl::Duration Now() { return SystemClock()->SinceBoot(); }
 

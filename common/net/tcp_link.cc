@@ -32,12 +32,6 @@ void AppendRest(absl::Span<const iovec> from, size_t skip, Parts* parts) {
   }
 }
 
-size_t TotalBytes(absl::Span<const iovec> parts) {
-  size_t total = 0;
-  for (const iovec& part : parts) total += part.iov_len;
-  return total;
-}
-
 void SetOption(int fd, int level, int name, int value) {
   (void)setsockopt(fd, level, name, &value, sizeof value);  // a refused option costs speed only
 }

@@ -26,6 +26,12 @@
 
 namespace penstock::net {
 
+inline size_t TotalBytes(absl::Span<const iovec> parts) {
+  size_t total = 0;
+  for (const iovec& part : parts) total += part.iov_len;
+  return total;
+}
+
 enum class Progress { kDone, kAgain };
 
 // A frame being sent. The memory of `payload` must stay until it is done; that of a request, and
