@@ -26,9 +26,9 @@
 #include "chunkserver/service/fence_table.h"
 #include "chunkserver/service/serving_lease.h"
 #include "chunkserver/sync/group_sync.h"
+#include "common/net/auto_transport.h"
 #include "common/net/grpc_credentials.h"
 #include "common/net/rpc_server.h"
-#include "common/net/tcp_transport.h"
 #include "common/program.h"
 #include "common/status.h"
 
@@ -103,7 +103,7 @@ struct ChunkServer::Parts {
   std::optional<net::ClusterKey> key;
   ServerIdentity identity;
   MapHolder map;
-  net::TcpTransport transport;
+  std::optional<net::AutoTransport> transport;
   std::unique_ptr<Targets> targets;
   ChunkLocks locks;
   FenceTable fences;
@@ -153,8 +153,9 @@ absl::Status ChunkServer::Parts::OpenTargets(const std::string& boot_id) {
 
 absl::Status ChunkServer::Parts::Listen() {
   const net::PeerCredentials credentials{*key, identity.cluster_id};
+  transport.emplace(options.transport);
   // One more than the workers of a hop: the settler.
-  peers = std::make_unique<PeerClients>(&transport, credentials, options.write_threads + 1);
+  peers = std::make_unique<PeerClients>(&*transport, credentials, options.write_threads + 1);
   chain = std::make_unique<WriteChain>(&map, peers.get(), &locks);
   settler = std::make_unique<PendingSettler>(targets.get(), chain.get(), clock);
   lease.emplace(clock, options.fence_after);
@@ -167,7 +168,7 @@ absl::Status ChunkServer::Parts::Listen() {
   server_options.reactor_threads = options.reactor_threads;
   server_options.credentials = credentials;
   server_options.program = "penstock-chunkserver";
-  server = std::make_unique<net::RpcServer>(&transport, server_options);
+  server = std::make_unique<net::RpcServer>(&*transport, server_options);
   service->Install(server.get());
   service->Start();
   settler->Start();
@@ -215,6 +216,11 @@ absl::Status ChunkServer::Parts::Join(const std::string& boot_id) {
   address.set_port(server->port());
   address.set_transport("tcp");
   facts.addresses.push_back(address);
+  if (server->rdma_port() != 0) {
+    address.set_port(server->rdma_port());
+    address.set_transport("rdma");
+    facts.addresses.push_back(address);
+  }
   facts.boot_id = boot_id;
   facts.instance = NewUuid();
   facts.rack = options.rack;
@@ -256,7 +262,8 @@ absl::Status ChunkServer::Parts::ServeMetrics() {
                               .lease = &*lease,
                               .link = link.get(),
                               .map = &map,
-                              .rpc = server.get()};
+                              .rpc = server.get(),
+                              .transport = &*transport};
   auto source = [sources] { return ChunkserverMetrics(sources); };
   ASSIGN_OR_RETURN(metrics, MetricsServer::Listen(options.metrics, source));
   return absl::OkStatus();

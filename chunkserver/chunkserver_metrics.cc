@@ -121,6 +121,7 @@ std::vector<Metric> ChunkserverMetrics(const MetricSources& from) {
   gauge("map_version", "Version of the cluster map that it goes by.",
         static_cast<double>(from.map->Get()->version()));
   net::AddRpcServerMetrics(*from.rpc, &metrics);
+  from.transport->AddMetrics(&metrics);
   return metrics;
 }
 

@@ -14,6 +14,7 @@
 #include "chunkserver/targets.h"
 #include "common/cluster_map.h"
 #include "common/metrics_server.h"
+#include "common/net/auto_transport.h"
 #include "common/net/rpc_server.h"
 
 namespace penstock::chunkserver {
@@ -29,6 +30,7 @@ struct MetricSources {
   const MetaserverLink* link = nullptr;
   const MapHolder* map = nullptr;
   const net::RpcServer* rpc = nullptr;
+  const net::AutoTransport* transport = nullptr;
 };
 
 std::vector<Metric> ChunkserverMetrics(const MetricSources& sources);

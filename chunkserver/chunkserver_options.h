@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/net/transport_choice.h"
 #include "common/units.h"
 
 namespace penstock::chunkserver {
@@ -20,6 +21,7 @@ struct ChunkserverOptions {
   std::string advertise;                   // what others connect to; empty: `listen`, or the first
                                            // address of this machine when that is 0.0.0.0
   uint16_t port = 0;                       // 0: any free one
+  net::TransportOptions transport;         // RDMA or TCP
   std::string key_file;                    // the cluster key
   std::string tls_ca, tls_cert, tls_key;   // for the metaserver
   std::string rack;                        // members of a group never share one

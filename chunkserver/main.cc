@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/logging.h"
+#include "common/net/transport_flags.h"
 #include "common/program.h"
 #include "common/text.h"
 
@@ -31,6 +32,7 @@ void AddOptions(CLI::App& app, ChunkserverOptions& options) {
   app.add_option("--advertise", options.advertise,
                  "address that others connect to; default: that of --listen");
   app.add_option("--port", options.port, "TCP port, 0 for any free one");
+  penstock::net::AddTransportFlags(app, &options.transport);
   app.add_option("--key-file", options.key_file, "file with the cluster key, mode 0600")
       ->required();
   app.add_option("--tls-ca", options.tls_ca, "certificate of the cluster CA (PEM)")->required();

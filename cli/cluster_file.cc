@@ -6,6 +6,7 @@
 
 #include "cli/paths.h"
 #include "common/file.h"
+#include "common/net/transport_choice.h"
 #include "common/status.h"
 
 namespace penstock::cli {
@@ -112,6 +113,7 @@ std::string ClusterFileText(const ClusterFile& file) {
         {{"name", server.name}, {"port", server.port}, {"targets", server.targets}});
   }
   root["mounts"] = file.mounts;
+  root["transport"] = file.transport;
   return root.dump(2) + "\n";
 }
 
@@ -137,6 +139,11 @@ absl::StatusOr<ClusterFile> ParseClusterFile(absl::string_view text) {
     RETURN_IF_ERROR(server.status());
   }
   file.mounts = members.Texts("mounts");
+  if (root.contains("transport"))
+    file.transport = members.Text("transport");  // newer than format 1
+  if (!net::ParseTransportMode(file.transport).has_value()) {
+    return absl::InvalidArgumentError("cluster.json: \"transport\" is not auto, rdma or tcp");
+  }
   RETURN_IF_ERROR(members.status());
   return file;
 }

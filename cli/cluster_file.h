@@ -32,6 +32,7 @@ struct ClusterFile {
   uint16_t grpc_port = kDefaultPort + 1;
   std::vector<ChunkServerEntry> chunkservers;
   std::vector<std::string> mounts;  // mountpoints that `penstock up` keeps mounted
+  std::string transport = "auto";   // of servers and mounts: auto, rdma or tcp
   friend bool operator==(const ClusterFile&, const ClusterFile&) = default;
 };
 

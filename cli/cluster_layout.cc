@@ -60,7 +60,8 @@ absl::StatusOr<ClusterFile> NewClusterFile(const RequestedLayout& requested) {
   file.replication = static_cast<uint32_t>(replication);
   file.targets_per_server = static_cast<uint32_t>(requested.targets_per_server.value_or(1));
   file.base_port = static_cast<uint16_t>(requested.base_port.value_or(kDefaultPort));
-  file.metaserver = {"127.0.0.1", file.base_port};
+  file.metaserver = {requested.host.value_or("127.0.0.1"), file.base_port};
+  file.transport = requested.transport.value_or("auto");
   file.grpc_port = static_cast<uint16_t>(file.base_port + 1);
   for (int i = 1; i <= servers; ++i) {
     ChunkServerEntry entry;
@@ -95,6 +96,11 @@ absl::Status CheckSameLayout(const ClusterDirectory& dir, const ClusterFile& sto
                      " out, or make another cluster "
                      "in another DIR"));
   }
+  if (requested.host.has_value() && *requested.host != stored.metaserver.host) {
+    return absl::FailedPreconditionError(absl::StrCat("the cluster in ", dir.root,
+                                                      " was made with --host ",
+                                                      stored.metaserver.host, " and keeps it"));
+  }
   return absl::OkStatus();
 }
 
@@ -120,6 +126,10 @@ absl::StatusOr<ClusterFile> OpenOrMakeCluster(const ClusterDirectory& dir,
     ASSIGN_OR_RETURN(ClusterFile stored, dir.Read());
     RETURN_IF_ERROR(CheckSameLayout(dir, stored, requested));
     RETURN_IF_ERROR(MakeDirectories(dir.Below("logs")));
+    if (requested.transport.value_or(stored.transport) != stored.transport) {
+      stored.transport = *requested.transport;
+      RETURN_IF_ERROR(dir.Write(stored));
+    }
     return stored;
   }
   ASSIGN_OR_RETURN(ClusterFile file, NewClusterFile(requested));

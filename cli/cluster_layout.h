@@ -16,6 +16,8 @@ struct RequestedLayout {
   std::optional<int> targets_per_server;
   std::optional<int> replication;
   std::optional<int> base_port;
+  std::optional<std::string> host;       // a literal address that servers listen on
+  std::optional<std::string> transport;  // may be changed later
 };
 
 // A new cluster's file, its id and ports chosen. A usage error when it makes no sense.

@@ -152,6 +152,11 @@ void AddMount(CLI::App& app, Program& program) {
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);
+  verb->add_option_function<std::string>(
+          "--transport",
+          [options](const std::string& mode) { options->options.push_back("transport=" + mode); },
+          "auto, rdma or tcp; as -o transport=")
+      ->check(CLI::IsMember({"auto", "rdma", "tcp"}));
   verb->add_flag("--foreground", options->foreground,
                  "stay, log to standard error, unmount on Ctrl-C or SIGTERM");
   verb->add_flag("-v,--verbose", options->verbose, "say what is mounted with which key and log");

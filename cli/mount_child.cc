@@ -82,6 +82,7 @@ void ApplySettings(const MountSettings& settings, client::MountOptions& options)
   options.read_only = settings.read_only;
   options.memory_bytes = settings.memory_bytes;
   options.max_connections = settings.max_connections;
+  options.transport = settings.transport;
   options.read_ahead_kib = settings.read_ahead_kib;
   options.atime = settings.atime;
   options.directory_atime = settings.directory_atime;

@@ -12,6 +12,7 @@
 #include "cli/verbs.h"
 #include "common/metrics_server.h"
 #include "common/status.h"
+#include "common/text.h"
 
 namespace penstock::cli {
 namespace {
@@ -107,6 +108,13 @@ absl::Status SetText(const Option& option, bool is_path, std::string* target) {
   return absl::OkStatus();
 }
 
+absl::Status SetTransport(const Option& option, net::TransportMode* target) {
+  const auto mode = net::ParseTransportMode(ToStd(option.value.value_or("")));
+  if (!mode.has_value()) return BadValue(option, "auto, rdma or tcp is expected");
+  *target = *mode;
+  return absl::OkStatus();
+}
+
 // nullopt: not one of ours that takes a value.
 std::optional<absl::Status> ApplyValue(const Option& option, MountSettings& settings) {
   if (option.name == "key") return SetText(option, true, &settings.key_file);
@@ -118,6 +126,9 @@ std::optional<absl::Status> ApplyValue(const Option& option, MountSettings& sett
     }
     return SetDuration(option, &settings.hedge_after);
   }
+  if (option.name == "transport") return SetTransport(option, &settings.transport.mode);
+  if (option.name == "rdma_timeout") return SetDuration(option, &settings.transport.rdma_timeout);
+  if (option.name == "rdma_retry") return SetDuration(option, &settings.transport.rdma_retry);
   if (option.name == "memory") return SetBytes(option, &settings.memory_bytes);
   if (option.name == "connections") return SetInt(option, 1, 64, &settings.max_connections);
   if (option.name == "read_ahead_kib") return SetInt(option, 0, 1 << 20, &settings.read_ahead_kib);
@@ -209,6 +220,9 @@ std::string MountOptionsHelp() {
   sync_on_close        close() returns when the bytes are on the servers' disks
   memory=1GiB          most memory of the client
   connections=8        most connections to each server
+  transport=auto       auto: RDMA where it works, else TCP; rdma; tcp
+  rdma_timeout=500ms   auto: a connection that RDMA has not made by then is made over TCP
+  rdma_retry=30s       auto: where RDMA failed, it is tried again after this time
   read_ahead_kib=8192  how far the kernel reads ahead (set as root)
   log_file=FILE        the client's log
   log_level=info       debug, info, warning or error

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "client/client_options.h"
+#include "common/net/transport_choice.h"
 #include "common/units.h"
 
 namespace penstock::cli {
@@ -20,6 +21,7 @@ struct MountSettings {
   absl::Duration io_timeout = absl::Seconds(60);  // I/O waits so long for a lost server, then EIO
   uint64_t memory_bytes = kGiB;                   // of the client
   int max_connections = 8;                        // to each server
+  net::TransportOptions transport;                // transport, rdma_timeout, rdma_retry
   int read_ahead_kib = 8192;                      // of the kernel
   absl::Duration hedge_after = absl::Milliseconds(10);  // infinite: never
   bool sync_on_close = false;

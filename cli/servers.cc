@@ -24,7 +24,8 @@ std::vector<std::string> CommonArguments(const ClusterDirectory& dir, const Clus
   return {"--cluster-id", file.cluster_id,       "--listen",   file.metaserver.host,
           "--advertise",  file.metaserver.host,  "--key-file", dir.Key("cluster.key"),
           "--tls-ca",     dir.Key("ca.crt"),     "--tls-cert", dir.Key("server.crt"),
-          "--tls-key",    dir.Key("server.key"), "--log-file", dir.Log(name)};
+          "--tls-key",    dir.Key("server.key"), "--log-file", dir.Log(name),
+          "--transport",  file.transport};
 }
 
 void Append(std::vector<std::string>& arguments, std::vector<std::string> more) {

@@ -66,7 +66,8 @@ absl::StatusOr<std::vector<std::string>> MountMissing(const ClusterDirectory& di
     ASSIGN_OR_RETURN(
         ProgramOutput output,
         RunProgram({ProgramDirectory() + "/penstock", "mount", dir.root, mountpoint, "-o",
-                    absl::StrCat("log_file=", dir.Log(name), ",pid_file=", dir.Pid(name))}));
+                    absl::StrCat("log_file=", dir.Log(name), ",pid_file=", dir.Pid(name),
+                                 ",transport=", file.transport)}));
     if (output.exit_code != 0) {
       absl::string_view text = absl::StripSuffix(output.text, "\n");
       return absl::UnavailableError(absl::StrCat("the cluster runs, but the mount failed: ",
@@ -238,6 +239,14 @@ void AddUp(CLI::App& app, Program& program) {
                    "metaserver P, its control port P+1, chunkservers P+11 onwards [7400]")
       ->check(CLI::Range(1024, 65000))
       ->type_name("P");
+  verb->add_option("--host", options->layout.host,
+                   "address of this machine that the servers listen on [127.0.0.1]; RDMA needs one "
+                   "of an RDMA device")
+      ->check(CLI::ValidIPV4)
+      ->type_name("ADDRESS");
+  verb->add_option("--transport", options->layout.transport,
+                   "of servers and mounts that are started: auto, rdma or tcp [auto]")
+      ->check(CLI::IsMember({"auto", "rdma", "tcp"}));
   verb->add_option("--timeout", options->timeout_s, "how long to wait until the cluster is ready")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str()
@@ -246,7 +255,7 @@ void AddUp(CLI::App& app, Program& program) {
                  "stay, and stop everything on Ctrl-C or SIGTERM");
   verb->footer(
       "Run again, it starts what is missing; options that differ from the cluster's are refused.\n"
-      "Servers listen on 127.0.0.1 only.");
+      "Servers listen on 127.0.0.1 only, unless --host says otherwise.");
   verb->callback([&program, options] { program.run = [options] { return Up(*options); }; });
 }
 

@@ -56,7 +56,8 @@ std::vector<RpcChunkServers::Connections> RpcChunkServers::connections() const {
   std::vector<Connections> all;
   for (const auto& [id, known] : servers_) {
     if (known.client == nullptr) continue;
-    all.push_back({id, known.client->open_connections(), known.client->transport_name()});
+    all.push_back({id, known.client->open_connections(), known.client->transport_name(),
+                   known.client->why_not_rdma()});
   }
   return all;
 }

@@ -45,6 +45,7 @@ class RpcChunkServers : public ChunkServers {
     ServerId server;
     int open = 0;
     std::string transport;
+    std::string why_not_rdma;  // as net::RpcClient::why_not_rdma
   };
   // `transport` and `maps` must outlive it.
   RpcChunkServers(net::Transport* transport, const MapHolder* maps, net::RpcClientOptions options)

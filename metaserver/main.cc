@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "common/logging.h"
+#include "common/net/transport_flags.h"
 #include "common/program.h"
 #include "metaserver/backup/restore.h"
 #include "metaserver/wiring.h"
@@ -43,6 +44,7 @@ void AddNetworkFlags(CLI::App& app, MetaserverOptions& o) {
   app.add_option("--grpc-port", o.grpc_port,
                  "gRPC: chunkservers and administrators; 0: any free one")
       ->capture_default_str();
+  net::AddTransportFlags(app, &o.transport);
   app.add_option("--key-file", o.key_file, "cluster key, mode 0600 (see `penstock key`)");
   app.add_option("--tls-ca", o.tls.ca_cert, "certificate of the cluster CA, PEM");
   app.add_option("--tls-cert", o.tls.cert, "this server's certificate, PEM");

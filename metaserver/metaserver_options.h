@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/net/grpc_credentials.h"
+#include "common/net/transport_choice.h"
 #include "common/units.h"
 
 namespace penstock::metaserver {
@@ -20,6 +21,7 @@ struct MetaserverOptions {
   std::string advertise;             // shown to people; empty: as listen
   uint16_t port = 7400;              // Penstock RPC: clients
   uint16_t grpc_port = 7401;         // gRPC: chunkservers and administrators
+  net::TransportOptions transport;   // RDMA or TCP, for clients
   std::string key_file;              // cluster key, mode 0600
   net::TlsFiles tls;
 

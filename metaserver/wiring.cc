@@ -8,7 +8,7 @@
 
 #include "common/file.h"
 #include "common/logging.h"
-#include "common/net/tcp_transport.h"
+#include "common/net/auto_transport.h"
 #include "common/program.h"
 #include "common/status.h"
 #include "metaserver/backup/restore.h"
@@ -57,7 +57,7 @@ Metaserver::Metaserver(const MetaserverOptions& options, Clock* clock)
     : options_(options),
       clock_(clock),
       instance_(NewUuid()),
-      transport_(std::make_unique<net::TcpTransport>()) {}
+      transport_(std::make_unique<net::AutoTransport>(options.transport)) {}
 
 Metaserver::~Metaserver() { Stop(); }
 

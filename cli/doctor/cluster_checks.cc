@@ -10,6 +10,7 @@
 #include <set>
 
 #include "cli/human.h"
+#include "common/net/rdma_failure.h"
 #include "common/status.h"
 
 namespace penstock::cli {
@@ -43,6 +44,7 @@ class ClusterChecks {
     Copies();
     Directories();
     Network();
+    Transports();
     Metadata();
     return std::move(findings_);
   }
@@ -246,6 +248,30 @@ class ClusterChecks {
     if (mtus.size() > 1) {
       Add(Warning("network", "the interfaces towards the servers have different MTUs",
                   "set one MTU on all interfaces and switches of that network"));
+    }
+  }
+
+  // What carries the mounts' calls. Machines without RDMA are nothing to worry about.
+  void Transports() {
+    std::map<std::string, int> by_reason;  // connections' peers
+    int rdma = 0;
+    for (const wire::ClientInfo& client : status_->clients()) {
+      for (const wire::PeerTransport& peer : client.transports()) {
+        if (peer.transport() == "rdma") ++rdma;
+        if (peer.transport() != "rdma" && !peer.reason().empty()) ++by_reason[peer.reason()];
+      }
+    }
+    if (rdma > 0) Add(Ok("transport", absl::StrCat("RDMA carries ", rdma, " connections' calls")));
+    for (net::RdmaFailure failure : net::kAllRdmaFailures) {
+      const auto found = by_reason.find(std::string(net::RdmaFailureName(failure)));
+      if (found == by_reason.end()) continue;
+      const std::string text = absl::StrCat("TCP instead of RDMA between ", found->second,
+                                            " pairs of mount and server: ", found->first);
+      if (failure == net::RdmaFailure::kNoDevice || failure == net::RdmaFailure::kPeerHasNone) {
+        Add(Ok("transport", text));
+      } else {
+        Add(Warning("transport", text, std::string(net::RdmaFailureFix(failure))));
+      }
     }
   }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "client/client_options.h"
+#include "common/net/transport_choice.h"
 #include "common/units.h"
 
 namespace penstock::client {
@@ -28,9 +29,10 @@ struct MountOptions {
   bool read_only = false;
   AtimeRule atime = AtimeRule::kRelatime;
   bool directory_atime = true;
-  uint64_t memory_bytes = kGiB;  // a quarter of it for written bytes on their way
-  int max_connections = 8;       // to each server
-  int read_ahead_kib = 8192;     // of the mount's device, as root; 8 requests of 1 MiB in flight
+  uint64_t memory_bytes = kGiB;     // a quarter of it for written bytes on their way
+  int max_connections = 8;          // to each server
+  net::TransportOptions transport;  // RDMA or TCP
+  int read_ahead_kib = 8192;        // of the mount's device, as root; 8 requests of 1 MiB in flight
   std::vector<std::string> kernel_options;  // dev, suid, noatime, ... as mount(8) names them
   std::string metrics;                      // HOST:PORT for Prometheus; empty: none
   std::string fsname;                       // in the mount table; empty: penstock:METASERVER

@@ -39,13 +39,20 @@ ClientOptions ToClientOptions(const MountOptions& mount, uint64_t first_number) 
   return options;
 }
 
+// Its RDMA listener has the port of the TCP one; whether there is one shows when it is tried.
+std::vector<wire::Address> MetaserverAddresses(const wire::Address& tcp) {
+  wire::Address rdma = tcp;
+  rdma.set_transport("rdma");
+  return {tcp, rdma};
+}
+
 }  // namespace
 
 std::unique_ptr<RpcMetaTransport> MountedClient::MetaConnections(int connections) const {
   net::RpcClientOptions options = rpc_;
   options.max_connections = connections;
-  return std::make_unique<RpcMetaTransport>(std::make_unique<net::RpcClient>(
-      &transport_, std::vector<wire::Address>{metaserver_}, options));
+  return std::make_unique<RpcMetaTransport>(
+      std::make_unique<net::RpcClient>(&transport_, MetaserverAddresses(metaserver_), options));
 }
 
 MountedClient::MountedClient(const MountOptions& options, wire::Address metaserver,
@@ -57,6 +64,7 @@ MountedClient::MountedClient(const MountOptions& options, wire::Address metaserv
       rpc_{.credentials = {std::move(key), ""},
            .role = wire::ROLE_CLIENT,
            .max_connections = options.max_connections},
+      transport_(options.transport),
       holds_(first_number_),
       operations_(MetaConnections(options.max_connections)),
       heartbeats_(MetaConnections(1)),
@@ -120,11 +128,13 @@ void MountedClient::AddTransports(wire::SessionHeartbeatRequest* report) const {
   wire::PeerTransport* meta = report->add_transports();
   meta->set_peer("metaserver");
   meta->set_transport(operations_->rpc().transport_name());
+  meta->set_reason(operations_->rpc().why_not_rdma());
   meta->set_connections(static_cast<uint32_t>(operations_->rpc().open_connections()));
   for (const auto& connections : chunk_servers_.connections()) {
     wire::PeerTransport* server = report->add_transports();
     server->set_peer(absl::StrCat("server ", connections.server.value()));
     server->set_transport(connections.transport);
+    server->set_reason(connections.why_not_rdma);
     server->set_server_id(connections.server.value());
     server->set_slow(chunks_.pace().Limps(connections.server, absl::Now()));
     server->set_connections(static_cast<uint32_t>(connections.open));
@@ -185,6 +195,7 @@ void MountedClient::KeepSession() {
 std::vector<Metric> MountedClient::Metrics() const {
   std::vector<Metric> metrics = ClientMetrics(meta_, cache_, fs_, chunks_.pace());
   times_.AddTo(&metrics);
+  transport_.AddMetrics(&metrics);
   wire::SessionHeartbeatRequest report;
   AddTransports(&report);
   Metric& connections =

@@ -18,7 +18,7 @@
 #include "client/map_watcher.h"
 #include "client/meta_client.h"
 #include "common/metrics_server.h"
-#include "common/net/tcp_transport.h"
+#include "common/net/auto_transport.h"
 
 namespace penstock::client {
 
@@ -53,7 +53,7 @@ class MountedClient {
   MountJournal* const journal_;
   const uint64_t first_number_;  // of holds, handles and waits of this client
   net::RpcClientOptions rpc_;
-  mutable net::TcpTransport transport_;
+  mutable net::AutoTransport transport_;
   MapHolder maps_;
   HoldTable holds_;
   const std::unique_ptr<RpcMetaTransport> operations_;  // shared by all operations

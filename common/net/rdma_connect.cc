@@ -49,7 +49,7 @@ class Attempt {
   std::string private_data_;
 };
 
-absl::Status CannotConnect(absl::string_view step, int err) {
+absl::Status CannotConnectRdma(absl::string_view step, int err) {
   RdmaFailure failure = RdmaFailure::kNoRoute;
   if (err == ECONNREFUSED) failure = RdmaFailure::kRefused;
   if (err == ETIMEDOUT) failure = RdmaFailure::kTimedOut;
@@ -87,7 +87,7 @@ absl::Status Attempt::Open() {
 absl::Status Attempt::Await(rdma_cm_event_type wanted, const WaitLimit& limit) {
   rdma_cm_event* event = nullptr;
   while (rdma_get_cm_event(channel_, &event) != 0) {
-    if (errno != EAGAIN && errno != EINTR) return CannotConnect("event", errno);
+    if (errno != EAGAIN && errno != EINTR) return CannotConnectRdma("event", errno);
     auto ready = WaitFor(channel_->fd, POLLIN, limit);
     if (absl::IsDeadlineExceeded(ready.status())) {
       return RdmaError(RdmaFailure::kTimedOut, "RDMA connection was not made in time");
@@ -116,10 +116,10 @@ absl::Status Attempt::Resolve(const RdmaOptions& options, RdmaAddress target,
   const int64_t left_ms = absl::ToInt64Milliseconds(limit.Left());
   const auto timeout_ms = static_cast<int>(std::clamp<int64_t>(left_ms, 1, 60'000));
   if (rdma_resolve_addr(id_, from, target.get(), timeout_ms) != 0) {
-    return CannotConnect("address", errno);
+    return CannotConnectRdma("address", errno);
   }
   RETURN_IF_ERROR(Await(RDMA_CM_EVENT_ADDR_RESOLVED, limit));
-  if (rdma_resolve_route(id_, timeout_ms) != 0) return CannotConnect("route", errno);
+  if (rdma_resolve_route(id_, timeout_ms) != 0) return CannotConnectRdma("route", errno);
   RETURN_IF_ERROR(Await(RDMA_CM_EVENT_ROUTE_RESOLVED, limit));
   if (id_->verbs == nullptr) return RdmaError(RdmaFailure::kNoRoute, "RDMA route has no device");
   return absl::OkStatus();
@@ -132,7 +132,7 @@ absl::Status Attempt::Connect(RdmaTransport::Parts& parts, const WaitLimit& limi
   endpoint_ = std::move(*endpoint);
   const std::string said = EncodePrivate(endpoint_->Announce());
   rdma_conn_param parameters = RdmaConnectionParameters(*device, said);
-  if (rdma_connect(endpoint_->id(), &parameters) != 0) return CannotConnect("connect", errno);
+  if (rdma_connect(endpoint_->id(), &parameters) != 0) return CannotConnectRdma("connect", errno);
   RETURN_IF_ERROR(Await(RDMA_CM_EVENT_ESTABLISHED, limit));
   auto peer = DecodePrivate(private_data_);
   if (!peer.ok()) return RdmaError(RdmaFailure::kRefused, std::string(peer.status().message()));

@@ -48,6 +48,7 @@ absl::StatusOr<std::shared_ptr<RdmaDevice>> RdmaDevice::Open(ibv_context* contex
 
 RdmaDevice::~RdmaDevice() {
   PayloadPool::Shared().RemoveWatcher(this);
+  if (dead()) return;
   {
     absl::MutexLock lock(&mu_);
     for (auto& [base, regions] : regions_) {
@@ -64,6 +65,7 @@ absl::StatusOr<ibv_mr*> RdmaDevice::Register(RdmaPeer peer, RdmaReach reach, con
                                              size_t bytes) {
   const auto block = PayloadPool::Shared().Find(at, bytes);
   if (!block.has_value()) return absl::NotFoundError("memory of no payload block");
+  if (dead()) return RdmaError(RdmaFailure::kNoDevice, "RDMA device was removed");
   absl::MutexLock lock(&mu_);
   std::map<Kind, ibv_mr*>& regions = regions_[block->base];
   auto [found, added] = regions.try_emplace({peer, reach}, nullptr);
@@ -89,7 +91,9 @@ void RdmaDevice::OnFree(const PayloadBlock& block) {
   absl::MutexLock lock(&mu_);
   auto found = regions_.find(block.base);
   if (found == regions_.end()) return;
-  for (auto& [kind, region] : found->second) (void)ibv_dereg_mr(region);
+  for (auto& [kind, region] : found->second) {
+    if (!dead()) (void)ibv_dereg_mr(region);
+  }
   regions_.erase(found);
 }
 

@@ -8,6 +8,7 @@
 #include <absl/synchronization/mutex.h>
 #include <infiniband/verbs.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -42,6 +43,11 @@ class RdmaDevice : public PayloadPoolWatcher {
   absl::StatusOr<ibv_mr*> Register(RdmaPeer peer, RdmaReach reach, const void* at, size_t bytes);
   size_t registrations() const;
 
+  // The device was removed. Its verbs objects are the kernel's to clean up: librdmacm closes the
+  // context with the last connection, and nothing of it may be touched afterwards.
+  void MarkDead() { dead_.store(true, std::memory_order_release); }
+  bool dead() const { return dead_.load(std::memory_order_acquire); }
+
   void OnFree(const PayloadBlock& block) override;
 
  private:
@@ -50,6 +56,7 @@ class RdmaDevice : public PayloadPoolWatcher {
   ibv_context* const context_;  // not owned
   ibv_pd* domains_[2] = {nullptr, nullptr};
   int most_reads_in_flight_ = 1;
+  std::atomic<bool> dead_{false};
   using Kind = std::pair<RdmaPeer, RdmaReach>;
   mutable absl::Mutex mu_;  // held while the kernel pins pages: others wait for the same anyway
   std::map<char*, std::map<Kind, ibv_mr*>> regions_ ABSL_GUARDED_BY(mu_);  // by block

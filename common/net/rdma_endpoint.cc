@@ -17,7 +17,7 @@ absl::Status CannotPost(absl::string_view what, int err) {
   return absl::UnavailableError(absl::StrCat("RDMA: ", what, ": ", std::strerror(std::abs(err))));
 }
 
-uint64_t Number(const void* at) { return reinterpret_cast<uint64_t>(at); }
+uint64_t VerbsAddress(const void* at) { return reinterpret_cast<uint64_t>(at); }
 
 }  // namespace
 
@@ -35,7 +35,7 @@ absl::Span<char> RdmaEndpoint::SendSlot(int slot) {
 }
 
 absl::Status RdmaEndpoint::PostReceive(int slot) {
-  ibv_sge where{Number(ReceiveSlot(slot).data()), kRdmaSlotBytes, slots_region_->lkey};
+  ibv_sge where{VerbsAddress(ReceiveSlot(slot).data()), kRdmaSlotBytes, slots_region_->lkey};
   ibv_recv_wr request{};
   request.wr_id = kReceiveFlag | static_cast<uint64_t>(slot);
   request.sg_list = &where;
@@ -46,7 +46,7 @@ absl::Status RdmaEndpoint::PostReceive(int slot) {
 }
 
 absl::Status RdmaEndpoint::PostSend(int slot, uint32_t bytes, Signal signal) {
-  ibv_sge what{Number(SendSlot(slot).data()), bytes, slots_region_->lkey};
+  ibv_sge what{VerbsAddress(SendSlot(slot).data()), bytes, slots_region_->lkey};
   ibv_send_wr request{};
   request.wr_id = signal.number;
   request.opcode = IBV_WR_SEND;
@@ -61,7 +61,7 @@ absl::Status RdmaEndpoint::PostSend(int slot, uint32_t bytes, Signal signal) {
 
 absl::Status RdmaEndpoint::PostTransfer(ibv_wr_opcode opcode, const RdmaTransfer& transfer,
                                         uint32_t local_key, Signal signal) {
-  ibv_sge here{Number(transfer.local), transfer.bytes, local_key};
+  ibv_sge here{VerbsAddress(transfer.local), transfer.bytes, local_key};
   ibv_send_wr request{};
   request.wr_id = signal.number;
   request.opcode = opcode;

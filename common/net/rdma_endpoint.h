@@ -31,6 +31,7 @@ inline constexpr int kRdmaSendQueue = 128;  // work requests: SENDs and transfer
 struct RdmaIdState {
   absl::Mutex mu;                                // held while the id is used for disconnecting
   rdma_cm_id* id ABSL_GUARDED_BY(mu) = nullptr;  // null once it is being destroyed
+  RdmaDevice* device = nullptr;                  // of the endpoint; constant
   std::atomic<bool> disconnected{false};
 
   // The peer is gone: everything posted here comes back as flushed, which wakes the owner.

@@ -13,10 +13,10 @@
 namespace penstock::net {
 namespace {
 
-constexpr uint32_t kInlineBytes = 220;  // of a SEND; asked for, not every device has it
+constexpr uint32_t kInlineSendBytes = 220;  // of a SEND; asked for, not every device has it
 constexpr int kCompletions = kRdmaSendQueue + kRdmaReceiveSlots + 16;
 
-absl::Status NoDevice(absl::string_view what, int err) {
+absl::Status CannotSetUp(absl::string_view what, int err) {
   return RdmaError(err == ENOMEM ? RdmaFailure::kLockedMemory : RdmaFailure::kNoDevice,
                    absl::StrCat(what, ": ", std::strerror(err)));
 }
@@ -40,6 +40,7 @@ RdmaEndpoint::RdmaEndpoint(rdma_cm_id* id, std::shared_ptr<RdmaDevice> device, R
       state_(std::make_unique<RdmaIdState>()) {
   absl::MutexLock lock(&state_->mu);
   state_->id = id;
+  state_->device = device_.get();
 }
 
 absl::StatusOr<std::unique_ptr<RdmaEndpoint>> RdmaEndpoint::Create(
@@ -54,15 +55,15 @@ absl::Status RdmaEndpoint::SetUp() {
   ASSIGN_OR_RETURN(slots_region_,
                    device_->Register(peer_class_, RdmaReach::kNone, slots_.data(), slots_.size()));
   channel_ = ibv_create_comp_channel(device_->context());
-  if (channel_ == nullptr) return NoDevice("completion channel", errno);
+  if (channel_ == nullptr) return CannotSetUp("completion channel", errno);
   if (fcntl(channel_->fd, F_SETFL, fcntl(channel_->fd, F_GETFL) | O_NONBLOCK) != 0 ||
       fcntl(channel_->fd, F_SETFD, FD_CLOEXEC) != 0) {
-    return NoDevice("completion channel", errno);
+    return CannotSetUp("completion channel", errno);
   }
   completions_ = ibv_create_cq(device_->context(), kCompletions, nullptr, channel_, 0);
-  if (completions_ == nullptr) return NoDevice("completion queue", errno);
+  if (completions_ == nullptr) return CannotSetUp("completion queue", errno);
   if (const int err = ibv_req_notify_cq(completions_, 0); err != 0) {
-    return NoDevice("completion queue", err);
+    return CannotSetUp("completion queue", err);
   }
   RETURN_IF_ERROR(CreateQueuePair());
   for (int slot = 0; slot < kRdmaReceiveSlots; ++slot) RETURN_IF_ERROR(PostReceive(slot));
@@ -70,7 +71,7 @@ absl::Status RdmaEndpoint::SetUp() {
 }
 
 absl::Status RdmaEndpoint::CreateQueuePair() {
-  for (uint32_t inline_bytes : {kInlineBytes, 64u, 0u}) {
+  for (uint32_t inline_bytes : {kInlineSendBytes, 64u, 0u}) {
     ibv_qp_init_attr attributes{};
     attributes.qp_type = IBV_QPT_RC;
     attributes.send_cq = attributes.recv_cq = completions_;
@@ -83,7 +84,7 @@ absl::Status RdmaEndpoint::CreateQueuePair() {
       return absl::OkStatus();
     }
   }
-  return NoDevice("queue pair", errno);
+  return CannotSetUp("queue pair", errno);
 }
 
 RdmaEndpoint::~RdmaEndpoint() {

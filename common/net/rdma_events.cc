@@ -127,6 +127,10 @@ void RdmaEvents::TakeEvents() {
       case RDMA_CM_EVENT_TIMEWAIT_EXIT:
       case RDMA_CM_EVENT_ADDR_CHANGE:
         break;
+      case RDMA_CM_EVENT_DEVICE_REMOVAL:
+        state->device->MarkDead();
+        state->OnDisconnected();
+        break;
       default:
         state->OnDisconnected();
     }

@@ -48,6 +48,7 @@ class RdmaLink : public Link {
   int fd() const override;
   void Close() override;
   const std::string& peer_address() const override { return peer_address_; }
+  bool is_rdma() const override { return true; }
 
  private:
   // A posted work request of the send queue; they complete in order.

@@ -16,7 +16,7 @@
 namespace penstock::net {
 namespace {
 
-constexpr int kBacklog = 1024;
+constexpr int kRdmaBacklog = 1024;
 
 class RdmaListener : public Listener {
  public:
@@ -29,15 +29,19 @@ class RdmaListener : public Listener {
   absl::Status Open(const std::string& host, uint16_t port);
   absl::StatusOr<std::unique_ptr<Link>> Accept() override;
   int fd() const override { return channel_->fd; }
-  uint16_t port() const override { return ntohs(rdma_get_src_port(id_)); }
+  uint16_t port() const override { return port_; }
+  void OnTick() override;
 
  private:
+  absl::Status Bind();
   absl::StatusOr<std::unique_ptr<Link>> Welcome(rdma_cm_id* id, std::string_view said);
 
   const std::shared_ptr<RdmaTransport::Parts> parts_;
   std::shared_ptr<RdmaEvents> events_;
   rdma_event_channel* channel_ = nullptr;
-  rdma_cm_id* id_ = nullptr;
+  rdma_cm_id* id_ = nullptr;  // null while its device is away
+  RdmaAddress address_;
+  uint16_t port_ = 0;
 };
 
 absl::Status CannotListen(absl::string_view what, int err) {
@@ -48,24 +52,46 @@ absl::Status CannotListen(absl::string_view what, int err) {
 }
 
 absl::Status RdmaListener::Open(const std::string& host, uint16_t port) {
-  ASSIGN_OR_RETURN(RdmaAddress address, ParseRdmaAddress(host, port));
-  const std::string where = RdmaAddressText(address.get());
+  ASSIGN_OR_RETURN(address_, ParseRdmaAddress(host, port));
   ASSIGN_OR_RETURN(events_, parts_->Events());
   channel_ = NewRdmaChannel();
-  if (channel_ == nullptr || rdma_create_id(channel_, &id_, nullptr, RDMA_PS_TCP) != 0) {
-    return CannotListen(where, errno);
-  }
-  if (rdma_bind_addr(id_, address.get()) != 0 || rdma_listen(id_, kBacklog) != 0) {
-    return CannotListen(where, errno);
-  }
+  if (channel_ == nullptr) return CannotListen(RdmaAddressText(address_.get()), errno);
+  RETURN_IF_ERROR(Bind());
+  port_ = ntohs(rdma_get_src_port(id_));
+  ASSIGN_OR_RETURN(address_, ParseRdmaAddress(host, port_));  // the same one if it comes again
   return absl::OkStatus();
+}
+
+absl::Status RdmaListener::Bind() {
+  const std::string where = RdmaAddressText(address_.get());
+  if (rdma_create_id(channel_, &id_, nullptr, RDMA_PS_TCP) != 0) {
+    id_ = nullptr;
+    return CannotListen(where, errno);
+  }
+  if (rdma_bind_addr(id_, address_.get()) == 0 && rdma_listen(id_, kRdmaBacklog) == 0) {
+    return absl::OkStatus();
+  }
+  const int err = errno;
+  (void)rdma_destroy_id(std::exchange(id_, nullptr));
+  return CannotListen(where, err);
+}
+
+void RdmaListener::OnTick() {
+  if (id_ == nullptr && Bind().ok()) {
+    SPDLOG_INFO("rdma served again address={}", RdmaAddressText(address_.get()));
+  }
 }
 
 absl::StatusOr<std::unique_ptr<Link>> RdmaListener::Accept() {
   rdma_cm_event* event = nullptr;
   while (rdma_get_cm_event(channel_, &event) == 0) {
     if (event->event != RDMA_CM_EVENT_CONNECT_REQUEST) {
-      (void)rdma_ack_cm_event(event);  // of a peer that left before it was accepted
+      const bool removed = event->event == RDMA_CM_EVENT_DEVICE_REMOVAL && event->id == id_;
+      (void)rdma_ack_cm_event(event);  // else of a peer that left before it was accepted
+      if (removed) {
+        (void)rdma_destroy_id(std::exchange(id_, nullptr));
+        SPDLOG_WARN("rdma device removed address={}", RdmaAddressText(address_.get()));
+      }
       continue;
     }
     rdma_cm_id* id = event->id;

@@ -2,6 +2,8 @@
 
 #include "common/net/rdma_connect.h"
 #include "common/net/rdma_device.h"
+#include "common/net/rdma_events.h"
+#include "common/net/rdma_failure.h"
 #include "common/net/rdma_listener.h"
 #include "common/status.h"
 
@@ -10,6 +12,11 @@ namespace penstock::net {
 absl::StatusOr<std::shared_ptr<RdmaEvents>> RdmaTransport::Parts::Events() {
   absl::MutexLock lock(&mu);
   if (events == nullptr) {
+    // Asked first: without one librdmacm complains on standard error.
+    int devices = 0;
+    ibv_device** list = ibv_get_device_list(&devices);
+    if (list != nullptr) ibv_free_device_list(list);
+    if (devices == 0) return RdmaError(RdmaFailure::kNoDevice, "no RDMA device");
     ASSIGN_OR_RETURN(events, RdmaEvents::Start());
   }
   return events;
@@ -18,7 +25,7 @@ absl::StatusOr<std::shared_ptr<RdmaEvents>> RdmaTransport::Parts::Events() {
 absl::StatusOr<std::shared_ptr<RdmaDevice>> RdmaTransport::Parts::Device(ibv_context* context) {
   absl::MutexLock lock(&mu);
   std::shared_ptr<RdmaDevice>& device = devices[context];
-  if (device == nullptr) {
+  if (device == nullptr || device->dead()) {
     ASSIGN_OR_RETURN(device, RdmaDevice::Open(context));
   }
   return device;

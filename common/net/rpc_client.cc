@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/net/count.h"
 #include "common/net/rpc_client_connection.h"
 #include "common/net/rpc_client_pool.h"
 #include "common/status.h"
@@ -30,10 +31,6 @@ absl::Status CheckLimit(const WaitLimit& limit, const CallOptions& options) {
   return absl::OkStatus();
 }
 
-void Count(std::atomic<uint64_t>& counter, uint64_t by = 1) {
-  counter.fetch_add(by, std::memory_order_relaxed);
-}
-
 }  // namespace
 
 struct PendingCall::State {
@@ -48,7 +45,8 @@ struct PendingCall::State {
     Count(pool->counters.abandoned);
     Release(!connection->answered_early() && connection->TryDrain(request_id));
   }
-  void Release(bool reusable) {
+  void Release(bool reusable, const absl::Status& why = absl::OkStatus()) {
+    if (absl::IsUnavailable(why)) pool->NoteBroken(*connection);
     if (reusable) {
       pool->GiveBack(std::move(connection));
     } else {
@@ -88,7 +86,7 @@ absl::Status PendingCall::Finish(google::protobuf::Message* response, absl::Span
     if (absl::IsDeadlineExceeded(status) || absl::IsCancelled(status)) {
       state_->Abandon();
     } else {
-      state_->Release(false);
+      state_->Release(false, status);
     }
     return status;
   };
@@ -109,7 +107,7 @@ absl::Status PendingCall::Finish(google::protobuf::Message* response, absl::Span
     absl::Status payload = connection.ReceivePayload(into, state_->limit);
     if (!payload.ok()) {
       Count(counters.errors);
-      state_->Release(false);
+      state_->Release(false, payload);
       return payload;
     }
     Count(counters.payload_bytes_received, header.payload_bytes);
@@ -171,7 +169,7 @@ absl::StatusOr<PendingCall> RpcClient::Start(wire::Method method,
   frame.payload.assign(payload.begin(), payload.end());
   frame.reply_into = into;
   if (absl::Status sent = state.connection->Send(&frame, limit); !sent.ok()) {
-    state.Release(false);  // half a request may have gone out
+    state.Release(false, sent);  // half a request may have gone out
     return fail(sent);
   }
   Count(pool_->counters.payload_bytes_sent, payload_bytes);
@@ -195,5 +193,6 @@ int RpcClient::open_connections() const { return pool_->open_connections(); }
 void RpcClient::CloseIdle() { pool_->CloseIdle(); }
 const RpcClientCounters& RpcClient::counters() const { return pool_->counters; }
 std::string RpcClient::transport_name() const { return pool_->transport_name(); }
+std::string RpcClient::why_not_rdma() const { return pool_->why_not_rdma(); }
 
 }  // namespace penstock::net

@@ -121,7 +121,9 @@ class RpcClient {
   // a server runs this now and then.
   void CloseIdle();
   const RpcClientCounters& counters() const;
-  std::string transport_name() const;  // of the last connection, "tcp"
+  std::string transport_name() const;  // of the last connection, "tcp" or "rdma"
+  // One word (rdma_failure.h) on why it is not RDMA; empty when it is, or is not wanted.
+  std::string why_not_rdma() const;
 
  private:
   friend class PendingCall;

@@ -35,7 +35,7 @@ absl::StatusOr<std::unique_ptr<ClientConnection>> ClientConnection::Open(
     Transport* transport, const wire::Address& address, const Identity& identity,
     const WaitLimit& limit) {
   ASSIGN_OR_RETURN(auto link, transport->Connect(address, limit));
-  std::unique_ptr<ClientConnection> connection(new ClientConnection(std::move(link)));
+  std::unique_ptr<ClientConnection> connection(new ClientConnection(address, std::move(link)));
   if (absl::Status shaken = connection->Handshake(identity, limit); !shaken.ok()) {
     return Annotate(shaken, absl::StrCat("handshake with ", connection->peer_address()));
   }

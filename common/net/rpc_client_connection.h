@@ -50,11 +50,14 @@ class ClientConnection {
   bool has_buffered() const { return link_->has_buffered(); }
   int fd() const { return link_->fd(); }
   const std::string& peer_address() const { return link_->peer_address(); }
+  const wire::Address& address() const { return address_; }  // that was connected to
+  std::string_view transport_name() const { return link_->is_rdma() ? "rdma" : "tcp"; }
 
   absl::Duration last_used;  // on Clock::SinceBoot(); the pool's
 
  private:
-  explicit ClientConnection(std::unique_ptr<Link> link) : link_(std::move(link)) {}
+  ClientConnection(wire::Address address, std::unique_ptr<Link> link)
+      : address_(std::move(address)), link_(std::move(link)) {}
   // Waits until the link may go on with `events`; returns those it can go on with.
   absl::StatusOr<uint32_t> Wait(uint32_t events, const WaitLimit& limit);
   absl::Status Handshake(const Identity& identity, const WaitLimit& limit);
@@ -63,6 +66,7 @@ class ClientConnection {
   absl::Status Exchange(wire::Method method, const google::protobuf::MessageLite& request,
                         google::protobuf::MessageLite* reply, const WaitLimit& limit);
 
+  const wire::Address address_;
   std::unique_ptr<Link> link_;
   uint64_t last_request_id_ = 0;
   bool answered_early_ = false;

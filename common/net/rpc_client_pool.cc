@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "common/status.h"
 
@@ -14,6 +15,8 @@ namespace {
 
 // A connection idle for longer is looked at before use: the server may have restarted meanwhile.
 constexpr absl::Duration kTrustIdle = absl::Milliseconds(2);
+// How often an idle connection is compared with what else could be had.
+constexpr absl::Duration kLookForBetter = absl::Seconds(1);
 
 // One eventfd a thread, made when the thread first has to wait in line.
 class ThreadWaker {
@@ -53,9 +56,9 @@ struct RpcClient::Pool::Waiter {
 RpcClient::Pool::Pool(Transport* transport, std::vector<wire::Address> addresses,
                       RpcClientOptions options)
     : transport_(transport),
-      transport_name_(transport->name()),
       options_(std::move(options)),
-      addresses_(std::move(addresses)) {}
+      addresses_(std::move(addresses)),
+      transport_name_(transport->name() == "rdma" ? "rdma" : "tcp") {}
 
 RpcClient::Pool::~Pool() = default;
 
@@ -85,12 +88,21 @@ std::unique_ptr<ClientConnection> RpcClient::Pool::TakeIdle() {
   std::vector<std::unique_ptr<ClientConnection>> expired;  // closed after the lock is given up
   while (true) {
     std::unique_ptr<ClientConnection> connection;
+    std::optional<std::vector<wire::Address>> addresses;  // when a better one is looked for
     {
       absl::MutexLock lock(&mu_);
       for (auto& old : ExpiredLocked(now)) expired.push_back(std::move(old));
       if (idle_.empty()) return nullptr;
       connection = std::move(idle_.back());
       idle_.pop_back();
+      if (now >= look_for_better_at_) {
+        look_for_better_at_ = now + kLookForBetter;
+        addresses = addresses_;
+      }
+    }
+    if (addresses && transport_->ShouldReplace(connection->address(), *addresses)) {
+      Discard(std::move(connection));
+      return nullptr;
     }
     if (now - connection->last_used < kTrustIdle || !connection->Stale()) return connection;
     counters.stale_connections.fetch_add(1, std::memory_order_relaxed);
@@ -176,28 +188,51 @@ absl::StatusOr<std::unique_ptr<ClientConnection>> RpcClient::Pool::Connect(const
 absl::StatusOr<std::unique_ptr<ClientConnection>> RpcClient::Pool::ConnectAny(
     const WaitLimit& limit) {
   std::vector<wire::Address> addresses;
-  size_t first;
   {
     absl::MutexLock lock(&mu_);
     addresses = addresses_;
-    first = next_address_;
+    std::rotate(addresses.begin(),
+                addresses.begin() +
+                    static_cast<ptrdiff_t>(next_address_ % std::max<size_t>(addresses.size(), 1)),
+                addresses.end());
   }
   absl::Status failed = absl::UnavailableError("server has no address for this transport");
-  for (size_t i = 0; i < addresses.size(); ++i) {
-    const size_t at = (first + i) % addresses.size();
-    const wire::Address& address = addresses[at];
-    if (!address.transport().empty() && address.transport() != transport_name_) continue;
+  for (const wire::Address& address : transport_->Order(addresses)) {
     auto connection =
-        ClientConnection::Open(transport_, address, {&options_.credentials, options_.role}, limit);
+        ClientConnection::Open(transport_, address, {&options_.credentials, options_.role},
+                               transport_->LimitFor(address, limit));
+    transport_->Outcome(address, connection.status());
     if (connection.ok()) {
-      absl::MutexLock lock(&mu_);
-      next_address_ = at;
+      NoteConnected(**connection);
       return connection;
     }
     failed = connection.status();
     if (absl::IsCancelled(failed)) break;
   }
   return failed;
+}
+
+void RpcClient::Pool::NoteConnected(const ClientConnection& connection) {
+  absl::MutexLock lock(&mu_);
+  transport_name_ = std::string(connection.transport_name());
+  for (size_t i = 0; i < addresses_.size(); ++i) {
+    const wire::Address& known = addresses_[i];
+    const wire::Address& used = connection.address();
+    if (known.host() == used.host() && known.port() == used.port() &&
+        known.transport() == used.transport()) {
+      next_address_ = i;
+    }
+  }
+}
+
+std::string RpcClient::Pool::transport_name() const {
+  absl::MutexLock lock(&mu_);
+  return transport_name_;
+}
+
+std::string RpcClient::Pool::why_not_rdma() const {
+  absl::MutexLock lock(&mu_);
+  return transport_->WhyNotRdma(addresses_);
 }
 
 void RpcClient::Pool::SetAddresses(std::vector<wire::Address> addresses) {

@@ -24,11 +24,16 @@ struct RpcClient::Pool {
   absl::StatusOr<std::unique_ptr<ClientConnection>> Borrow(const WaitLimit& limit);
   void GiveBack(std::unique_ptr<ClientConnection> connection);  // ready for the next request
   void Discard(std::unique_ptr<ClientConnection> connection);   // closes it
+  // The connection broke while a call used it.
+  void NoteBroken(const ClientConnection& connection) {
+    transport_->OnBroken(connection.address());
+  }
 
   void SetAddresses(std::vector<wire::Address> addresses);
   void CloseIdle();
   int open_connections() const;
-  std::string transport_name() const { return transport_name_; }
+  std::string transport_name() const;  // of the last connection that was made
+  std::string why_not_rdma() const;
 
   RpcClientCounters counters;
 
@@ -43,12 +48,15 @@ struct RpcClient::Pool {
   std::vector<std::unique_ptr<ClientConnection>> ExpiredLocked(absl::Duration now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  void NoteConnected(const ClientConnection& connection);
+
   Transport* const transport_;  // not owned
-  const std::string transport_name_;
   const RpcClientOptions options_;
   mutable absl::Mutex mu_;
   std::vector<wire::Address> addresses_ ABSL_GUARDED_BY(mu_);
-  size_t next_address_ ABSL_GUARDED_BY(mu_) = 0;  // the one that last answered
+  size_t next_address_ ABSL_GUARDED_BY(mu_) = 0;            // the one that last answered
+  absl::Duration look_for_better_at_ ABSL_GUARDED_BY(mu_);  // as kLookForBetter
+  std::string transport_name_ ABSL_GUARDED_BY(mu_);
   std::deque<std::unique_ptr<ClientConnection>> idle_ ABSL_GUARDED_BY(mu_);  // latest used last
   std::deque<Waiter*> waiters_ ABSL_GUARDED_BY(mu_);
   int open_ ABSL_GUARDED_BY(mu_) = 0;  // idle, lent or being opened

@@ -35,6 +35,7 @@ struct RpcServer::Core {
   std::shared_ptr<ServerState> state;
   std::vector<std::shared_ptr<Reactor>> reactors;
   uint16_t port = 0;
+  uint16_t rdma_port = 0;
   bool started = false;
   bool stopped = false;
 };
@@ -62,6 +63,7 @@ absl::Status RpcServer::Start() {
   RETURN_IF_ERROR(CheckOptions(options));
   ASSIGN_OR_RETURN(auto listener, core_->transport->Listen(options.listen_host, options.port));
   core_->port = listener->port();
+  ASSIGN_OR_RETURN(auto beside, core_->transport->ListenBeside(options.listen_host, core_->port));
   core_->started = true;
   for (int i = 0; i < options.reactor_threads; ++i) {
     auto reactor = std::make_shared<Reactor>(absl::StrCat("rpc-", i), TickOf(options));
@@ -70,6 +72,11 @@ absl::Status RpcServer::Start() {
   }
   auto acceptor = std::make_shared<Acceptor>(core_->state, std::move(listener), core_->reactors);
   core_->reactors[0]->Post([acceptor] { acceptor->Open(); });
+  if (beside != nullptr) {
+    core_->rdma_port = beside->port();
+    acceptor = std::make_shared<Acceptor>(core_->state, std::move(beside), core_->reactors);
+    core_->reactors[0]->Post([acceptor] { acceptor->Open(); });
+  }
   return absl::OkStatus();
 }
 
@@ -82,7 +89,9 @@ void RpcServer::Stop(absl::Duration grace) {
 }
 
 uint16_t RpcServer::port() const { return core_->port; }
+uint16_t RpcServer::rdma_port() const { return core_->rdma_port; }
 int RpcServer::connections() const { return core_->state->connections.load(); }
+int RpcServer::rdma_connections() const { return core_->state->rdma_connections.load(); }
 const RpcServerCounters& RpcServer::counters() const { return core_->state->counters; }
 const LatencyHistogram& RpcServer::times(wire::Method method) const {
   return core_->state->times[static_cast<size_t>(method)];

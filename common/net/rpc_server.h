@@ -126,7 +126,9 @@ class RpcServer {
   // Stops accepting, lets calls under way finish for up to `grace`, closes everything, joins.
   void Stop(absl::Duration grace = absl::Seconds(5));
   uint16_t port() const;
+  uint16_t rdma_port() const;  // 0: RDMA is not served
   int connections() const;
+  int rdma_connections() const;  // of them
   const RpcServerCounters& counters() const;
   // From the last byte of a request to its answer's being handed to the connection.
   const LatencyHistogram& times(wire::Method method) const;

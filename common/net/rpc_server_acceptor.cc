@@ -50,6 +50,7 @@ void Acceptor::TurnAway(Link* link) {
 }
 
 void Acceptor::OnTick(absl::Duration) {
+  if (listener_ != nullptr) listener_->OnTick();
   if (!paused_ || listener_ == nullptr) return;
   paused_ = false;
   reactors_[0]->SetInterest(this, listener_->fd(), EPOLLIN);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/clock.h"
+#include "common/net/count.h"
 #include "common/net/rpc_server_call.h"
 #include "common/status.h"
 
@@ -15,10 +16,6 @@ namespace {
 constexpr int kFramesPerTurn = 16;  // then others on this reactor get theirs
 constexpr absl::Duration kLinger = absl::Seconds(2);
 constexpr absl::Duration kStall = absl::Seconds(60);  // a payload or a reply that does not move
-
-void Count(std::atomic<uint64_t>& counter, uint64_t by = 1) {
-  counter.fetch_add(by, std::memory_order_relaxed);
-}
 
 absl::Duration Now() { return SystemClock()->SinceBoot(); }
 
@@ -34,13 +31,20 @@ ServerConnection::ServerConnection(std::shared_ptr<ServerState> state,
       last_received_(since_) {
   link_->SetLimits(kHandshakeLimits);
   state_->connections.fetch_add(1);
+  if (link_->is_rdma()) state_->rdma_connections.fetch_add(1);
   Count(state_->counters.accepted);
 }
 
 ServerConnection::~ServerConnection() {
   // A reactor that ended first never opened or closed it.
-  if (alive_.exchange(false)) state_->connections.fetch_sub(1);
+  NoteGone();
   if (reserved_ != 0) state_->budget.Release(reserved_);
+}
+
+void ServerConnection::NoteGone() {
+  if (!alive_.exchange(false)) return;
+  state_->connections.fetch_sub(1);
+  if (link_->is_rdma()) state_->rdma_connections.fetch_sub(1);
 }
 
 void ServerConnection::Open() {
@@ -341,7 +345,7 @@ void ServerConnection::Close() {
     reactor_->Remove(this, link_->fd());
     link_->Close();
   }
-  if (alive_.exchange(false)) state_->connections.fetch_sub(1);
+  NoteGone();
   payload_ = {};
   if (reserved_ != 0) state_->budget.Release(std::exchange(reserved_, 0));
 }

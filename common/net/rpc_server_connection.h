@@ -63,6 +63,7 @@ class ServerConnection : public EventHandler,
   void Close();
   bool CloseIfDrained();
   void LingerOnceSent();
+  void NoteGone();  // once: one connection less
   void LogRefusal(const absl::Status& status);
 
   bool all_sent();

@@ -26,7 +26,10 @@ void AddRpcServerMetrics(const RpcServer& server, std::vector<Metric>* metrics) 
   }
   Metric& connections = metrics->emplace_back(Metric::Of(
       Metric::Kind::kGauge, "penstock_rpc_connections", "Open connections, by what carries them."));
-  connections.Add({{"transport", "tcp"}}, server.connections());
+  connections.Add({{"transport", "tcp"}}, server.connections() - server.rdma_connections());
+  if (server.rdma_port() != 0) {
+    connections.Add({{"transport", "rdma"}}, server.rdma_connections());
+  }
   const RpcServerCounters& counted = server.counters();
   const auto counter = [&](const char* name, const char* help, uint64_t value) {
     metrics->push_back(Metric::Counter(name, help, static_cast<double>(value)));

@@ -25,6 +25,7 @@ struct ServerState {
   std::vector<RpcServer::RawHandler> handlers;  // by method number
   PayloadBudget budget;
   std::atomic<int> connections{0};
+  std::atomic<int> rdma_connections{0};         // of them
   std::atomic<int64_t> last_refusal_log_s{-1};  // at most one line a second
   RpcServerCounters counters;
   mutable std::array<LatencyHistogram, wire::Method_ARRAYSIZE> times;  // by method; of known ones

@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/net/frame.h"
 #include "common/net/payload_buffer.h"
@@ -87,6 +88,7 @@ class Link {
   virtual int fd() const = 0;
   virtual void Close() = 0;                             // fd() is -1 after; safe to repeat
   virtual const std::string& peer_address() const = 0;  // "ip:port"
+  virtual bool is_rdma() const { return false; }
 };
 
 class Listener {
@@ -96,6 +98,7 @@ class Listener {
   virtual absl::StatusOr<std::unique_ptr<Link>> Accept() = 0;
   virtual int fd() const = 0;
   virtual uint16_t port() const = 0;
+  virtual void OnTick() {}  // now and then, on the thread that accepts
 };
 
 class Transport {
@@ -108,6 +111,26 @@ class Transport {
   // `host`: a literal IP address. Port 0: any free one.
   virtual absl::StatusOr<std::unique_ptr<Listener>> Listen(const std::string& host,
                                                            uint16_t port) = 0;
+  // A second listener that a server has beside that of Listen(), which got `port`; null: none.
+  virtual absl::StatusOr<std::unique_ptr<Listener>> ListenBeside(const std::string& host,
+                                                                 uint16_t port);
+
+  // Which of a server's addresses a new connection tries, in this order; Outcome() follows for each
+  // that was tried. Here: those of this transport.
+  virtual std::vector<wire::Address> Order(const std::vector<wire::Address>& addresses);
+  // How long connecting and the handshake may take at this address.
+  virtual WaitLimit LimitFor(const wire::Address&, const WaitLimit& limit) const { return limit; }
+  virtual void Outcome(const wire::Address&, const absl::Status& /*opened*/) {}
+  // A connection to `address` broke while it was used.
+  virtual void OnBroken(const wire::Address&) {}
+  // An idle connection to `current` should give way to a new one, which may be a better one.
+  virtual bool ShouldReplace(const wire::Address& /*current*/,
+                             const std::vector<wire::Address>&) const {
+    return false;
+  }
+  // One word on why a server with these addresses is not reached over RDMA; empty: it is, or nobody
+  // asked for it.
+  virtual std::string WhyNotRdma(const std::vector<wire::Address>&) const { return ""; }
 };
 
 }  // namespace penstock::net
