@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "common/net/auto_transport.h"
+#include "common/net/transport_choice.h"
 #include "common/units.h"
 
 namespace penstock::chunkserver {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "client/client_options.h"
-#include "common/net/auto_transport.h"
+#include "common/net/transport_choice.h"
 #include "common/units.h"
 
 namespace penstock::cli {

@@ -173,6 +173,7 @@ class FileSystem {
   // A mutation got the answer that an earlier client of this session was given: of the past.
   void OnOldAnswer();
   void OnLeasesLost();
+  void AwaitPageDrops();  // of what was lost; a second at most
   // True: done. Else `later` is called once it is. `ack` gets what is open here.
   bool OnEvent(const wire::SessionEvent& event, wire::EventAck* ack,
                std::function<void(const wire::EventAck&)> later);

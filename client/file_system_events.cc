@@ -86,6 +86,8 @@ void FileSystem::OnLeasesLost() {
   for (InodeNumber ino : holds_->held()) DropPages(ino, [] {});
 }
 
+void FileSystem::AwaitPageDrops() { page_drops_.Await(absl::Seconds(1)); }
+
 void FileSystem::OnOldAnswer() { DropFromKernel(cache_->DropAll()); }
 
 void FileSystem::MarkChanged(const wire::ChangedInode& changed) {

@@ -78,10 +78,12 @@ absl::Status MetaClient::Repeat(Kind kind, const google::protobuf::Message& requ
                           .interrupt = interruptible ? op.interrupt : nullptr});
     if (status.ok()) return status;
     if (SessionEnded(status)) {
+      // First, also when the call ends here: what the caller reads next must not be what this
+      // session had cached.
+      RETURN_IF_ERROR(session_->Renew(session, op));
       if (may_have_happened && kind.mutation) {
         return PosixError(EIO, "the session ended before the operation was answered");
       }
-      RETURN_IF_ERROR(session_->Renew(session, op));
     } else if (!MayTryAgain(status)) {
       return status;
     } else if (!absl::IsAborted(status)) {

@@ -1,5 +1,6 @@
 #include "client/page_drops.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,18 @@ void PageDrops::Finish(uint64_t number) {
     drops_.erase(drop);
   }
   if (done) std::move(done)();
+}
+
+bool PageDrops::AnyBefore(uint64_t number) const {
+  return std::any_of(drops_.begin(), drops_.end(),
+                     [&](const auto& drop) { return drop.first < number; });
+}
+
+void PageDrops::Await(absl::Duration limit) {
+  absl::MutexLock lock(&mu_);
+  auto over = [this, next = next_]()
+                  ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !AnyBefore(next); };
+  mu_.AwaitWithTimeout(absl::Condition(&over), limit);
 }
 
 PageDrops::Write::Write(PageDrops* drops, InodeNumber ino) : drops_(drops), ino_(ino) {

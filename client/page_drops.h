@@ -8,6 +8,7 @@
 #include <absl/container/flat_hash_map.h>
 #include <absl/functional/any_invocable.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
 
 #include <atomic>
 #include <cstdint>
@@ -26,6 +27,10 @@ class PageDrops {
   std::optional<uint64_t> Begin(InodeNumber ino, std::atomic<bool>* has_pages, Done done);
   void Finish(uint64_t number);  // calls `done` unless a write did
 
+  // Until every drop that has begun is over, `limit` at most: one waits for pages that a request of
+  // the kernel holds, which may be waiting here.
+  void Await(absl::Duration limit);
+
   // Around each write request of the kernel.
   class Write {
    public:
@@ -42,6 +47,8 @@ class PageDrops {
     InodeNumber ino;
     Done done;  // empty: a write has called it
   };
+  bool AnyBefore(uint64_t number) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   absl::Mutex mu_;
   uint64_t next_ ABSL_GUARDED_BY(mu_) = 1;
   absl::flat_hash_map<uint64_t, Drop> drops_ ABSL_GUARDED_BY(mu_);

@@ -121,6 +121,12 @@ wire::OpenSessionResponse Session::opened() const {
 }
 
 absl::Status Session::Renew(SessionId lost, const OpContext& op) {
+  RETURN_IF_ERROR(RenewOnce(lost, op));
+  if (events_.await_dropped) events_.await_dropped();
+  return absl::OkStatus();
+}
+
+absl::Status Session::RenewOnce(SessionId lost, const OpContext& op) {
   absl::MutexLock renewing(&renew_mu_);
   {
     absl::MutexLock lock(&mu_);

@@ -46,6 +46,8 @@ struct SessionEvents {
   std::function<void(bool acknowledged)> leases_reported;
   // The leases are gone: nothing cached is served from now on.
   std::function<void()> on_leases_lost;
+  // Waits until the kernel has none of it either; not for long.
+  std::function<void()> await_dropped;
   // Leases are good until then (SinceBoot).
   std::function<void(absl::Duration until)> on_leases_kept;
 };
@@ -67,10 +69,12 @@ class Session {
   SessionId id() const;
   wire::Entry root() const;  // as it was when the session was opened
   std::string cluster_id() const;
-  // After the metaserver said that it does not know `lost`. Returns when another one is open.
+  // After the metaserver said that it does not know `lost`. Returns when another one is open, and
+  // the kernel has nothing more of what was cached under that one.
   absl::Status Renew(SessionId lost, const OpContext& op);
 
  private:
+  absl::Status RenewOnce(SessionId lost, const OpContext& op);
   // Repeats the call while another try may help, for the time that opening may take.
   absl::Status CallPatiently(wire::Method method, const google::protobuf::Message& request,
                              google::protobuf::Message* response, const OpContext& op);

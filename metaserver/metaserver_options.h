@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <string>
 
-#include "common/net/auto_transport.h"
 #include "common/net/grpc_credentials.h"
+#include "common/net/transport_choice.h"
 #include "common/units.h"
 
 namespace penstock::metaserver {

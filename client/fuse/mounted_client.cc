@@ -110,6 +110,7 @@ MountedClient::MountedClient(const MountOptions& options, wire::Address metaserv
                          wire::SessionHeartbeatRequest* report) { fs_.FillLeases(whole, report); },
        .leases_reported = [this](bool acknowledged) { fs_.LeasesReported(acknowledged); },
        .on_leases_lost = [this] { fs_.OnLeasesLost(); },
+       .await_dropped = [this] { fs_.AwaitPageDrops(); },
        .on_leases_kept = [this](absl::Duration until) { cache_.SetValidUntil(until); }});
 }
 

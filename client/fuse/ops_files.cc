@@ -6,6 +6,7 @@
 
 #include "client/fuse/operations.h"
 #include "client/fuse/request.h"
+#include "common/net/payload_buffer.h"
 #include "common/status.h"
 
 namespace penstock::client {
@@ -74,17 +75,13 @@ void Open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
   if (fuse_reply_open(request.Finish(), fi) == -ENOENT) request.handles().RemoveFile(fi->fh);
 }
 
-// A thread's buffer, kept: fresh memory for each megabyte would cost a page fault every 4 KiB.
+// A thread's buffer, kept: fresh memory for each megabyte would cost a page fault every 4 KiB, and
+// RDMA a registration.
 struct ReadBuffer {
-  std::unique_ptr<char, decltype(&std::free)> memory{nullptr, &std::free};
-  size_t size = 0;
+  net::PayloadBuffer memory;
   absl::Span<char> Get(size_t wanted) {
-    if (wanted > size) {
-      size = (wanted + 4095) / 4096 * 4096;
-      memory.reset(static_cast<char*>(std::aligned_alloc(4096, size)));
-      INVARIANT(memory != nullptr);
-    }
-    return {memory.get(), wanted};
+    if (wanted > memory.size()) memory = net::PayloadBuffer::Allocate(wanted);
+    return memory.span().first(wanted);
   }
 };
 

@@ -15,12 +15,6 @@
 
 namespace penstock::net {
 
-struct TransportOptions {
-  TransportMode mode = TransportMode::kAuto;
-  absl::Duration rdma_timeout = absl::Milliseconds(500);  // to connect, in `auto`; then TCP
-  absl::Duration rdma_retry = absl::Seconds(30);  // after a failure RDMA is left alone for so long
-};
-
 class AutoTransport : public Transport {
  public:
   explicit AutoTransport(TransportOptions options = {});

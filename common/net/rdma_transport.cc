@@ -2,6 +2,7 @@
 
 #include "common/net/rdma_connect.h"
 #include "common/net/rdma_device.h"
+#include "common/net/rdma_events.h"
 #include "common/net/rdma_failure.h"
 #include "common/net/rdma_listener.h"
 #include "common/status.h"

@@ -10,7 +10,6 @@
 #include <map>
 #include <memory>
 
-#include "common/net/rdma_events.h"
 #include "common/net/transport.h"
 
 struct ibv_context;
@@ -18,6 +17,7 @@ struct ibv_context;
 namespace penstock::net {
 
 class RdmaDevice;
+class RdmaEvents;
 
 struct RdmaOptions {
   // The local address that connections are made from, a literal one; empty: the route decides.

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "common/status.h"
 
@@ -14,6 +15,8 @@ namespace {
 
 // A connection idle for longer is looked at before use: the server may have restarted meanwhile.
 constexpr absl::Duration kTrustIdle = absl::Milliseconds(2);
+// How often an idle connection is compared with what else could be had.
+constexpr absl::Duration kLookForBetter = absl::Seconds(1);
 
 // One eventfd a thread, made when the thread first has to wait in line.
 class ThreadWaker {
@@ -85,16 +88,19 @@ std::unique_ptr<ClientConnection> RpcClient::Pool::TakeIdle() {
   std::vector<std::unique_ptr<ClientConnection>> expired;  // closed after the lock is given up
   while (true) {
     std::unique_ptr<ClientConnection> connection;
-    std::vector<wire::Address> addresses;
+    std::optional<std::vector<wire::Address>> addresses;  // when a better one is looked for
     {
       absl::MutexLock lock(&mu_);
       for (auto& old : ExpiredLocked(now)) expired.push_back(std::move(old));
       if (idle_.empty()) return nullptr;
       connection = std::move(idle_.back());
       idle_.pop_back();
-      addresses = addresses_;
+      if (now >= look_for_better_at_) {
+        look_for_better_at_ = now + kLookForBetter;
+        addresses = addresses_;
+      }
     }
-    if (transport_->ShouldReplace(connection->address(), addresses)) {
+    if (addresses && transport_->ShouldReplace(connection->address(), *addresses)) {
       Discard(std::move(connection));
       return nullptr;
     }

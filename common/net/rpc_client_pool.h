@@ -54,7 +54,8 @@ struct RpcClient::Pool {
   const RpcClientOptions options_;
   mutable absl::Mutex mu_;
   std::vector<wire::Address> addresses_ ABSL_GUARDED_BY(mu_);
-  size_t next_address_ ABSL_GUARDED_BY(mu_) = 0;  // the one that last answered
+  size_t next_address_ ABSL_GUARDED_BY(mu_) = 0;            // the one that last answered
+  absl::Duration look_for_better_at_ ABSL_GUARDED_BY(mu_);  // as kLookForBetter
   std::string transport_name_ ABSL_GUARDED_BY(mu_);
   std::deque<std::unique_ptr<ClientConnection>> idle_ ABSL_GUARDED_BY(mu_);  // latest used last
   std::deque<Waiter*> waiters_ ABSL_GUARDED_BY(mu_);

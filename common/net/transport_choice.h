@@ -29,6 +29,12 @@ enum class TransportMode {
 std::optional<TransportMode> ParseTransportMode(std::string_view text);
 std::string_view TransportModeName(TransportMode mode);
 
+struct TransportOptions {
+  TransportMode mode = TransportMode::kAuto;
+  absl::Duration rdma_timeout = absl::Milliseconds(500);  // to connect, in `auto`; then TCP
+  absl::Duration rdma_retry = absl::Seconds(30);  // after a failure RDMA is left alone for so long
+};
+
 class TransportChoice {
  public:
   explicit TransportChoice(absl::Duration retry_after) : retry_after_(retry_after) {}

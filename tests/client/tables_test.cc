@@ -1,5 +1,8 @@
 // The small tables: holds, fresh lookups, lost names, page drops, inodes.
+#include <absl/time/clock.h>
+
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "client/fresh_lookups.h"
 #include "client/hold_table.h"
@@ -204,6 +207,24 @@ TEST_CASE("pages are dropped when there are some, and until they are gone",
   REQUIRE(done == 3);
   REQUIRE_FALSE(drops.Begin(file, &has_pages, count));
   REQUIRE(done == 4);
+}
+
+TEST_CASE("who waits for dropped pages waits until they are gone, or not longer than it says",
+          "[client][page_drops]") {
+  PageDrops drops;
+  std::atomic<bool> has_pages{true};
+  drops.Await(absl::InfiniteDuration());  // none
+  const auto first = drops.Begin(InodeNumber(5), &has_pages, [] {});
+  drops.Await(absl::Milliseconds(10));
+  std::atomic<bool> over{false};
+  std::thread waiter([&] {
+    drops.Await(absl::InfiniteDuration());
+    over = true;
+  });
+  absl::SleepFor(absl::Milliseconds(50));
+  REQUIRE_FALSE(over);
+  drops.Finish(*first);
+  waiter.join();
 }
 
 TEST_CASE("a write answers for drops that wait for it, and later ones still drop",

@@ -128,6 +128,25 @@ TEST_CASE("a cluster that is well still says where its names lie", "[cli][doctor
   }
 }
 
+TEST_CASE("TCP instead of RDMA is said with its reason, and with a fix where there is one",
+          "[cli][doctor]") {
+  Well well;
+  const auto add = [&](const char* transport, const char* reason) {
+    wire::PeerTransport* peer = well.status.add_clients()->add_transports();
+    peer->set_transport(transport);
+    peer->set_reason(reason);
+  };
+  add("tcp", "");  // nobody asked for RDMA
+  REQUIRE_FALSE(IsOk(well.Check(), "transport"));
+  add("tcp", "no_device");
+  add("tcp", "peer_has_none");
+  add("rdma", "");
+  REQUIRE(IsOk(well.Check(), "transport"));
+  add("tcp", "memlock");
+  REQUIRE_THAT(Bad(well.Check()), Contains("warning transport TCP instead of RDMA between 1") &&
+                                      Contains("LimitMEMLOCK"));
+}
+
 TEST_CASE("a metaserver that does not answer is a problem, and the last word", "[cli][doctor]") {
   FakeMachine machine;
   ClusterFacts facts;
