@@ -19,7 +19,7 @@ namespace penstock::net {
 class RawPeer {
  public:
   explicit RawPeer(const wire::Address& address) {
-    auto connected = transport_->Connect(address, In(absl::Seconds(5)));
+    auto connected = transport_->Connect(address, In(absl::Seconds(15)));
     REQUIRE(connected.ok());
     link_ = std::move(*connected);
     link_->SetLimits({1 << 20, 1 << 30});

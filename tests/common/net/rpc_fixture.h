@@ -129,6 +129,8 @@ class RpcFixture {
   }
   std::unique_ptr<RpcClient> NewClient(RpcClientOptions options = {}) {
     if (options.credentials.cluster_id.empty()) options.credentials = TestCredentials();
+    // rdma_cm asks again after 4 s when an emulated device has lost its first message.
+    if (OverRdma()) options.connect_timeout = absl::Seconds(15);
     return std::make_unique<RpcClient>(&transport, Addresses(), options);
   }
 
