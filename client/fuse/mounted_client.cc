@@ -39,6 +39,11 @@ ClientOptions ToClientOptions(const MountOptions& mount, uint64_t first_number) 
   return options;
 }
 
+// rdma_cm repeats a lost message after 4 s only, and without TCP there is nothing else to take.
+absl::Duration ConnectTimeout(net::TransportMode mode) {
+  return mode == net::TransportMode::kRdma ? absl::Seconds(9) : absl::Seconds(3);
+}
+
 // Its RDMA listener has the port of the TCP one; whether there is one shows when it is tried.
 std::vector<wire::Address> MetaserverAddresses(const wire::Address& tcp) {
   wire::Address rdma = tcp;
@@ -63,7 +68,8 @@ MountedClient::MountedClient(const MountOptions& options, wire::Address metaserv
       first_number_(journal->StartClient()),
       rpc_{.credentials = {std::move(key), ""},
            .role = wire::ROLE_CLIENT,
-           .max_connections = options.max_connections},
+           .max_connections = options.max_connections,
+           .connect_timeout = ConnectTimeout(options.transport.mode)},
       transport_(options.transport),
       holds_(first_number_),
       operations_(MetaConnections(options.max_connections)),

@@ -192,7 +192,8 @@ int RdmaLink::fd() const {
 void RdmaLink::Close() {
   absl::MutexLock lock(&mu_);
   if (endpoint_ == nullptr) return;
-  if (server() && PollLocked().ok() && !works_.empty() && !reading_.active &&
+  // (A reply that is not wholly posted still owns what its first writes read from.)
+  if (server() && PollLocked().ok() && !works_.empty() && !reading_.active && !outgoing_.active &&
       !ForeignMemoryInUse()) {
     Segment goodbye;
     goodbye.goodbye = true;
