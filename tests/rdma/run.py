@@ -2,7 +2,7 @@
 """Runs the tests that need real RDMA verbs: inside `vm`, since most machines have no device.
 
 First those of the virtual machine itself, on the host; then, in one guest, the transport tests (the
-program test_transport) over the soft RDMA device.
+program test_transport) over the soft RDMA device and the cluster tests, on the scratch disk.
 """
 
 import argparse
@@ -17,8 +17,9 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 VM = os.path.join(HERE, "vm")
-GUEST = ["-m", "2048"]
-TIMEOUT_S = 900  # it takes 2 min; a busy machine emulates slowly
+# A whole cluster with a mount, its files and the programs' pages.
+GUEST = ["-m", "3072", "--disk", "6G"]
+TIMEOUT_S = 900  # it takes 4 min; a busy machine emulates slowly
 SERVER, CLIENT = "10.77.0.1", "10.77.0.2"
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped")
 
@@ -26,8 +27,10 @@ COUNTS = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped")
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", metavar="WORD", default="", help="tests whose name contains WORD")
+    parser.add_argument("--seed", type=int, help="of the random tests (printed by each)")
     parser.add_argument("--require", action="store_true",
                         help="a machine that cannot run the guest is a failure")
+    parser.add_argument("--logs", metavar="DIR", help="keep the logs of failing tests here")
     parser.add_argument("--counts", metavar="FILE", help="write 'passed failed skipped' here")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -84,12 +87,25 @@ def transport_tests(arguments):
     return catch_counts(*watch(command, env))
 
 
+def cluster_tests(arguments):
+    env = dict(os.environ, PENSTOCK_TEST_DIR="/mnt/scratch", PENSTOCK_BIN=bin_dir())
+    command = ["/usr/bin/python3", "tests/cluster/run.py", "--folder",
+               os.path.join(HERE, "cluster"), "--only", arguments.only]
+    if arguments.seed is not None:
+        command += ["--seed", str(arguments.seed)]
+    if arguments.logs:
+        command += ["--logs", arguments.logs]
+    return own_counts(*watch(command, env))
+
+
 def inside(arguments):
-    """In the guest."""
-    begun = time.monotonic()
-    counts = transport_tests(arguments)
-    print(f"[transport tests: {time.monotonic() - begun:.0f} s]", flush=True)
-    print("{} passed, {} failed, {} skipped".format(*counts))
+    """In the guest: everything, and the sum of it in the last line."""
+    total = (0, 0, 0)
+    for part in (transport_tests, cluster_tests):
+        begun = time.monotonic()
+        total = add(total, part(arguments))
+        print(f"[{part.__name__.replace('_', ' ')}: {time.monotonic() - begun:.0f} s]", flush=True)
+    print("{} passed, {} failed, {} skipped".format(*total))
     return 0
 
 
@@ -103,13 +119,18 @@ def outside(arguments):
         return (0, 1, 0) if arguments.require else (0, 0, 1)
     counts = own_counts(*watch(["/usr/bin/python3", "tests/cluster/run.py", "--folder", HERE,
                                 "--only", arguments.only]))
-    command = [VM, *GUEST, "--timeout", str(TIMEOUT_S), "--", "/usr/bin/python3",
-               os.path.abspath(__file__), "--inside", *sys.argv[1:]]
+    command = [VM, *GUEST, "--timeout", str(TIMEOUT_S)]
+    if arguments.logs:
+        os.makedirs(arguments.logs, exist_ok=True)
+        command += ["--share", arguments.logs]
+    command += ["--", "/usr/bin/python3", os.path.abspath(__file__), "--inside", *sys.argv[1:]]
     return add(counts, own_counts(*watch(command)))
 
 
 def main():
     arguments = parse_arguments()
+    if arguments.logs:
+        arguments.logs = os.path.abspath(arguments.logs)
     if arguments.inside:
         return inside(arguments)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
