@@ -3,9 +3,9 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <concepts>
 
 #include "common/checksum.h"
+#include "common/net/little_endian.h"
 #include "common/status.h"
 #include "proto/rpc.pb.h"
 
@@ -17,22 +17,6 @@ constexpr size_t kReservedOffset = 36;
 constexpr uint16_t kMaxCode = 16;
 constexpr uint16_t kMaxErrno = 4095;
 constexpr size_t kMaxErrorText = 4096;
-
-template <std::unsigned_integral T>
-void Put(char* at, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    at[i] = static_cast<char>(static_cast<uint64_t>(value) >> (8 * i));
-  }
-}
-
-template <std::unsigned_integral T>
-T Get(const char* at) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    value |= uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
-  }
-  return static_cast<T>(value);
-}
 
 void PutHeader(const FrameHeader& h, char* out) {
   std::fill(out, out + kFrameHeaderBytes, '\0');

@@ -92,7 +92,6 @@ class RdmaLink : public Link {
     bool payload_inline = false;
     size_t stream_bytes = 0;  // to be sent in segments
     size_t stream_sent = 0;
-    bool segment_sent = false;
   };
   // The payload being read by RDMA.
   struct Reading {

@@ -3,9 +3,9 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <concepts>
 
 #include "common/net/frame.h"
+#include "common/net/little_endian.h"
 #include "common/status.h"
 
 namespace penstock::net {
@@ -18,22 +18,6 @@ constexpr uint64_t kMaxPayloadBytes = 1u << 30;
 constexpr uint16_t kFewestSlots = 4;
 constexpr uint32_t kSmallestSlot = 1024;  // a header, all descriptors and some bytes fit
 constexpr uint32_t kLargestSlot = 1 << 20;
-
-template <std::unsigned_integral T>
-void Put(char* at, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    at[i] = static_cast<char>(static_cast<uint64_t>(value) >> (8 * i));
-  }
-}
-
-template <std::unsigned_integral T>
-T Get(const char* at) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    value |= uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
-  }
-  return static_cast<T>(value);
-}
 
 absl::Status MalformedSegment(absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("malformed RDMA segment: ", what));
